@@ -1,0 +1,178 @@
+/* hinet.h: multi-scenario, multi-task ranking with HiNet (arXiv 2303.06095).
+ *
+ * This is the whole public interface of libhinet; the `hinet` program and the
+ * bindings use nothing else.
+ *
+ * Overview
+ *   A *log* holds impressions; each was shown in a *scenario* and has the
+ *   outcomes of some *tasks*. A *config* (YAML, docs/config.md) says how to
+ *   read it. hn_train() prepares a dataset and trains; it leaves a *bundle*,
+ *   one file with the model, its schema, its config and its metrics, which
+ *   hn_evaluate(), hn_predict() and hn_info() open.
+ *
+ * Simplest use
+ *   hn_error err = {0};
+ *   hn_config *config = NULL;
+ *   hn_report *report = NULL;
+ *   hn_run run = hn_run_default();
+ *   run.out_dir = "runs/first";
+ *   if (hn_config_load(&config, "config.yaml", NULL, 0, &err) == HN_OK &&
+ *       hn_train(&report, config, NULL, &run, &err) == HN_OK)
+ *       puts(hn_report_text(report));
+ *   else
+ *       fprintf(stderr, "%s\n", err.text);
+ *   hn_report_free(report);
+ *   hn_config_free(config);
+ *
+ * Rules
+ *   Every function that can fail returns an hn_status and, when `err` is not
+ *   NULL, writes a sentence there that says what was found, where, what was
+ *   expected and how to mend it. On failure outputs are NULL and nothing leaks.
+ *   The library never prints, exits or aborts. Objects that are `const` in a
+ *   call may be shared by threads; others belong to one thread at a time.
+ */
+#ifndef HINET_H
+#define HINET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define HN_API __attribute__((visibility("default")))
+#define HN_MUST_USE __attribute__((warn_unused_result))
+#else
+#define HN_API
+#define HN_MUST_USE
+#endif
+
+#define HN_VERSION "0.1.0"
+
+/* ---- Status ------------------------------------------------------------ */
+
+/* X(symbol, exit code of the program, what it means) */
+#define HN_STATUS_MAP(X)                                                       \
+    X(OK, 0, "success")                                                        \
+    X(FAILED, 1, "the work could not be finished")                             \
+    X(NO_MEMORY, 1, "memory could not be had, or more than the limit is needed") \
+    X(NOT_FINITE, 1, "a number became infinite or not a number")               \
+    X(USAGE, 2, "the command line or an argument is wrong")                    \
+    X(BAD_DATA, 65, "a log, table, dataset or bundle has wrong content")       \
+    X(NO_INPUT, 66, "an input file is absent or cannot be read")               \
+    X(CANNOT_CREATE, 73, "an output file cannot be made")                      \
+    X(IO_FAILED, 74, "reading or writing failed")                              \
+    X(BAD_CONFIG, 78, "a config has a wrong key, type or value")               \
+    X(INTERRUPTED, 130, "stopped by request")
+
+typedef enum hn_status {
+#define X(symbol, exit_code, meaning) HN_##symbol,
+    HN_STATUS_MAP(X)
+#undef X
+} hn_status;
+
+/* The exit code of the program, and the meaning in words, of a status. */
+HN_API int hn_status_exit_code(hn_status status);
+HN_API const char *hn_status_text(hn_status status);
+
+typedef struct hn_error {
+    hn_status status;
+    char text[1000]; /* one or more sentences, NUL-terminated, no newline at the end */
+} hn_error;
+
+/* ---- Run settings: never part of a bundle, change no byte of a result ---- */
+
+typedef enum hn_log_level { HN_LOG_INFO, HN_LOG_WARNING } hn_log_level;
+
+typedef struct hn_progress {
+    const char *phase;    /* "read", "encode", "train", "evaluate", … */
+    double done, total;   /* rows or bytes; total 0: not known */
+    double rows_per_s;
+    double loss;          /* NaN where there is none */
+    int64_t memory_bytes; /* resident memory of the process */
+    int32_t epoch, epochs;
+} hn_progress;
+
+typedef struct hn_run {
+    int32_t threads;      /* 1…256; 0: one for each core */
+    int64_t memory_bytes; /* limit of what the library allocates; 0: 80 % of the machine's */
+    const char *out_dir;  /* where files are written; NULL: "." */
+    bool resume;          /* go on from out_dir's checkpoint */
+    const char *init_bundle; /* warm start from this bundle; NULL: none */
+    const volatile int *stop; /* becomes nonzero to ask for an orderly stop; may be NULL */
+    void (*log)(void *user, hn_log_level level, const char *line);
+    void (*progress)(void *user, const hn_progress *progress);
+    void *user; /* given to both callbacks */
+} hn_run;
+
+HN_API hn_run hn_run_default(void);
+
+/* ---- Reports: what every command has to say, as text and as JSON ---------- */
+
+typedef struct hn_report hn_report;
+HN_API const char *hn_report_text(const hn_report *report);
+HN_API const char *hn_report_json(const hn_report *report);
+HN_API void hn_report_free(hn_report *report);
+
+/* ---- Config ---------------------------------------------------------------- */
+
+typedef struct hn_config hn_config;
+
+/* Reads a YAML config. `overrides` are "key.path=value" strings (--set) applied
+ * before the checks; `n` their number. Paths in it are relative to the file's folder. */
+HN_API HN_MUST_USE hn_status hn_config_load(hn_config **out, const char *path,
+                                            const char *const *overrides, size_t n,
+                                            hn_error *err);
+/* The config with every default filled in, as YAML. Owned by `config`. */
+HN_API const char *hn_config_yaml(const hn_config *config);
+HN_API void hn_config_free(hn_config *config);
+/* Every option with type, default, range and meaning, as Markdown (docs/config.md
+ * is this text). Static. */
+HN_API HN_MUST_USE hn_status hn_config_reference(hn_report **out, hn_error *err);
+
+/* ---- The commands ------------------------------------------------------------ */
+
+/* Reads config and data and reports what was understood. Writes nothing. */
+HN_API HN_MUST_USE hn_status hn_check(hn_report **out, const hn_config *config,
+                                      const hn_run *run, hn_error *err);
+
+/* Prepares the dataset where it is absent or stale, trains, writes
+ * out_dir/best.hn and out_dir/last.hn and reports every cell. */
+HN_API HN_MUST_USE hn_status hn_train(hn_report **out, const hn_config *config,
+                                      const hn_run *run, hn_error *err);
+
+typedef struct hn_bundle hn_bundle;
+HN_API HN_MUST_USE hn_status hn_bundle_open(hn_bundle **out, const char *path, hn_error *err);
+HN_API void hn_bundle_close(hn_bundle *bundle);
+HN_API HN_MUST_USE hn_status hn_info(hn_report **out, const hn_bundle *bundle, hn_error *err);
+/* The models that can be trained, with their sources. */
+HN_API HN_MUST_USE hn_status hn_models(hn_report **out, hn_error *err);
+
+/* Every cell's metrics of `bundle` on the test split of `config`, or on all rows
+ * of `files` (config NULL), read as the bundle's own config says. */
+HN_API HN_MUST_USE hn_status hn_evaluate(hn_report **out, const hn_bundle *bundle,
+                                         const hn_config *config, const char *const *files,
+                                         size_t n_files, const hn_run *run, hn_error *err);
+
+/* Reads CSV from `files` ("-": standard input) and gives each row back through
+ * `write` with one more column for each task, in order, streaming. */
+typedef hn_status (*hn_write)(void *user, const void *bytes, size_t n_bytes, hn_error *err);
+HN_API HN_MUST_USE hn_status hn_predict(const hn_bundle *bundle, const char *const *files,
+                                        size_t n_files, hn_write write, void *user,
+                                        const hn_run *run, hn_error *err);
+
+typedef struct hn_simulate_options {
+    int64_t rows; /* impressions, 1000…10^10 */
+    uint64_t seed;
+} hn_simulate_options;
+/* Writes a simulated platform (log, tables, config.yaml) into run->out_dir. */
+HN_API HN_MUST_USE hn_status hn_simulate(hn_report **out, const hn_simulate_options *options,
+                                         const hn_run *run, hn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
