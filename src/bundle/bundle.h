@@ -1,0 +1,40 @@
+/* The bundle: one pack of kind "BNDL" with all that evaluation and serving need — resolved
+ * config, schema, side tables, parameters, metrics, and (for warm starts) optimizer state.
+ * It holds no path, date or duration, so that one seed and config give the same bytes.
+ *
+ * Sections: "config" (resolved YAML), "schema…", "table…" (schema.h, digest.h),
+ * "param/NAME", "table/NAME" (model.h), "metrics" (JSON), "card" (JSON, the data card),
+ * "state/…" (train.h). */
+#ifndef HN_BUNDLE_BUNDLE_H
+#define HN_BUNDLE_BUNDLE_H
+
+#include "base/report.h"
+#include "data/dataset.h"
+#include "model/model.h"
+
+struct hn_bundle {
+    hn_pack *pack;
+    hn_config *config;
+    hn_schema *schema;
+    hn_side_tables *tables;
+    hn_graph *graph;
+    hn_plan *plan;      /* inference */
+    hn_params params;   /* stage values computed */
+    hn_scorer *scorer;
+    json_t *metrics;    /* as written by training */
+};
+
+/* Writes a bundle atomically. `extra` adds more sections (optimizer state); may be NULL. */
+typedef struct hn_bundle_parts {
+    const hn_config *config;
+    const hn_schema *schema;
+    const hn_side_tables *tables;
+    const hn_plan *plan;
+    const hn_params *params;
+    const json_t *metrics, *card;
+    void (*extra)(void *user, hn_packer *packer);
+    void *user;
+} hn_bundle_parts;
+hn_status hn_bundle_write(const char *path, const hn_bundle_parts *parts, hn_error *err);
+
+#endif
