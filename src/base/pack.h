@@ -15,6 +15,9 @@
  *        u16 name_bytes, u8 type (hn_pack_type), u8 dims, u64 dim[dims],
  *        u64 offset, u64 bytes, u64 xxh3, name
  *
+ * Sections and directory follow each other without a gap but the zeros up to the next
+ * multiple of 64, and the directory ends the file: every byte is under some check.
+ *
  * A reader believes nothing before the header's and the directory's checksums, and no
  * section before its own. */
 #ifndef HN_BASE_PACK_H
@@ -46,7 +49,8 @@ const char *hn_pack_path(const hn_pack *pack);
 size_t hn_pack_sections(const hn_pack *pack);
 const hn_section *hn_pack_section(const hn_pack *pack, size_t i);
 /* The section of that name with its checksum verified (once); HN_BAD_DATA when absent,
- * of another type, or damaged. `type` is checked. Not thread-safe on one pack. */
+ * of another type, or damaged. Not thread-safe on one pack; what it gave may be read by
+ * any thread until the pack is closed. */
 hn_status hn_pack_find(const hn_section **out, hn_pack *pack, const char *name, hn_pack_type type, hn_error *err);
 bool hn_pack_has(const hn_pack *pack, const char *name);
 

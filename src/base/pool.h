@@ -16,7 +16,8 @@ int32_t hn_pool_threads(const hn_pool *pool);
 
 /* Calls job(user, item, worker) for every item 0…items-1, each exactly once, dynamically
  * handed out in increasing order, `worker` in 0…threads-1; returns when all are done.
- * What a job computes may depend on its item only, never on its worker. */
+ * What a job computes may depend on its item only, never on its worker. One caller at a
+ * time; a job may not run the pool it runs in. */
 typedef void (*hn_job)(void *user, int64_t item, int32_t worker);
 void hn_pool_run(hn_pool *pool, int64_t items, hn_job job, void *user);
 

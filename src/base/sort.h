@@ -1,7 +1,8 @@
 /* Sorting fixed-size records, in memory while they fit a budget, else by sorted runs in
  * an unnamed temporary file and a merge. Used for vocabularies, quantiles, duplicates,
- * rates and exact AUC. The comparison must be a total order on the record's bytes that
- * matter, so that the result does not depend on the budget. */
+ * rates and exact AUC. The sort is stable (records that compare equal keep the order of
+ * adding), so the result never depends on the budget. After a failure a sorter can only
+ * be freed. */
 #ifndef HN_BASE_SORT_H
 #define HN_BASE_SORT_H
 
