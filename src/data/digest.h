@@ -64,29 +64,43 @@ typedef struct hn_impressions {
     const uint8_t *split;        /* [rows] hn_split */
     const uint64_t *ordinal;     /* [rows] 0-based number of the row among all good rows of the log */
     const uint64_t *identity;    /* [rows][2] 128-bit hash of the whole row's cells; NULL unless duplicates are dropped */
+    const float *sampling;       /* [rows] rate at which negatives like it were kept, (0, 1]; NULL without a sampling column */
     const char *const *line;     /* [rows] the row's raw text, without line end; NULL unless asked for */
     const uint32_t *line_bytes;
 } hn_impressions;
 
+/* The columns of the log (`table` -1) or of a table, from the config's `columns` or the
+ * header of its first file; allocated in `arena`. n is 0 for standard input, whose header
+ * cannot be read twice. */
+hn_status hn_columns_peek(hn_strings *out, hn_arena *arena, const hn_config *config, int32_t table,
+                          hn_error *err);
+
 /* ---- Tables -------------------------------------------------------------------- */
 
 typedef struct hn_side_table {
+    const char *name;
     uint32_t rows;
     int32_t slots;
+    const uint8_t *kinds;  /* [slots] hn_source_kind */
     const hn_slot *slot;   /* [rows][slots] */
     const uint64_t *lists;
     uint64_t n_lists;
     const uint64_t *keys;  /* [rows] hash of the key */
     /* open addressing over keys */
-    const uint32_t *index;
-    uint64_t index_size;
+    const uint32_t *index; /* row, or UINT32_MAX */
+    uint64_t index_size;   /* a power of 2 */
+    /* What the config's own columns (scenario, labels, filters …) are in this table's rows;
+     * [n_refs] arrays of [rows], NULL where the table has no such column (refs.h). */
+    const uint64_t **refs;
+    int32_t n_refs;
+    hn_strings columns;    /* names, for messages; empty when loaded from a pack */
 } hn_side_table;
 
 typedef struct hn_side_tables {
     hn_side_table *items;
     int32_t n;
     hn_pack *pack;  /* the pack the memory belongs to, when loaded from one (not owned) */
-    hn_arena arena;
+    hn_arena arena; /* names and the small arrays */
 } hn_side_tables;
 
 /* Reads and digests every table of the config. Duplicate keys: error naming both lines. */
@@ -115,7 +129,9 @@ typedef struct hn_log_counts {
 void hn_log_counts_free(hn_log_counts *counts);
 
 typedef struct hn_log_options {
-    const char *const *files; /* explicit paths instead of config->log.files; NULL: the config's */
+    /* Explicit paths instead of config->log.files; NULL: the config's. Such files may lack the
+     * columns of the split: their rows are then of HN_NO_SPLIT. */
+    const char *const *files;
     size_t n_files;
     bool scoring;     /* labels, weight, user and split columns are optional; filters, duplicates and
                          splits do not apply; unknown scenarios are kept as HN_SCENARIO_UNKNOWN */
