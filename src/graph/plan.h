@@ -88,12 +88,12 @@ size_t hn_session_bytes(const hn_plan *plan);
  * NULL: oneDNN out of memory (sticky until the session is freed). */
 const hn_real *hn_session_forward(hn_session *session, const hn_params *params, const hn_rows *rows,
                                   int32_t first, int32_t n, uint64_t seed, uint64_t step);
-/* After forward of the same rows. scale [M·T] multiplies a row's weight in each cell (λ over
+/* After forward of the same rows, seed and step. scale [M·T] multiplies a row's weight in each cell (λ over
  * the batch's sum; one for each head with all_heads). Adds Σ w·BCE to loss [M·T] (by head
  * with all_heads), writes dx [n][width] at the caller's rows, adds to grads. */
 bool hn_session_backward(hn_session *session, const hn_params *params, const hn_rows *rows,
                          int32_t first, int32_t n, const double *scale, double *loss,
-                         hn_grads *grads, hn_real *dx);
+                         hn_grads *grads, hn_real *dx, uint64_t seed, uint64_t step);
 /* The name of the first value with a non-finite number after forward, or NULL. */
 const char *hn_session_first_bad(const hn_session *session, int32_t n);
 /* A row-stage value kept by hn_name after forward: its numbers ([n] rows, `*ld` apart), or NULL. */
