@@ -6,10 +6,7 @@
 
 #include "graph/ops.h"
 
-static hn_value fail(hn_graph *graph, hn_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static hn_value fail(hn_graph *graph, hn_status status, const char *format, ...) {
+hn_value hn_graph_fail(hn_graph *graph, hn_status status, const char *format, ...) {
     if (graph->error.status == HN_OK) {
         va_list list;
         va_start(list, format);
@@ -68,13 +65,13 @@ static size_t count_of(hn_shape shape) {
 static bool grow(hn_graph *graph, void *array, size_t *capacity, size_t n, size_t size) {
     hn_error err;
     if (hn_grow(array, capacity, n + 1, size, &err) == HN_OK) return true;
-    fail(graph, HN_NO_MEMORY, "no memory to record the model");
+    hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
     return false;
 }
 
 static void *keep(hn_graph *graph, const void *bytes, size_t count, size_t size) {
     void *copy = hn_arena_alloc(&graph->arena, count ? count : 1, size);
-    if (!copy) fail(graph, HN_NO_MEMORY, "no memory to record the model");
+    if (!copy) hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
     else if (count) memcpy(copy, bytes, count * size);
     return copy;
 }
@@ -85,13 +82,13 @@ static hn_value append(hn_graph *graph, hn_step step, const hn_value *in, int32_
                        int32_t view_of, int32_t column) {
     if (graph->error.status != HN_OK) return HN_NONE;
     if (shape.cols < 1 || shape.groups < 1 || (int64_t)shape.groups * shape.cols > INT32_MAX / 4)
-        return fail(graph, HN_BAD_CONFIG, "a layer of %d × %d numbers cannot be", shape.groups, shape.cols);
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "a layer of %d × %d numbers cannot be", shape.groups, shape.cols);
     if (!grow(graph, &graph->nodes, &graph->node_capacity, graph->n_nodes, sizeof *graph->nodes) ||
         !grow(graph, &graph->storages, &graph->storage_capacity, graph->n_storages, sizeof *graph->storages) ||
         !grow(graph, &graph->steps, &graph->step_capacity, graph->n_steps, sizeof *graph->steps))
         return HN_NONE;
     int32_t *inputs = hn_arena_alloc(&graph->arena, (size_t)n_in + 1, sizeof *inputs);
-    if (!inputs) return fail(graph, HN_NO_MEMORY, "no memory to record the model");
+    if (!inputs) return hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
     hn_node node = {.shape = shape, .step = (int32_t)graph->n_steps, .column = column};
     for (int32_t i = 0; i < n_in; i++) {
         inputs[i] = in[i].id;
@@ -121,7 +118,7 @@ static hn_node *node(hn_graph *graph, hn_value value) { return &graph->nodes[val
 static bool ready(hn_graph *graph, const char *op, const hn_value *values, int32_t n) {
     for (int32_t i = 0; i < n; i++)
         if (values[i].id < 0 || (size_t)values[i].id >= graph->n_nodes) {
-            fail(graph, HN_BAD_CONFIG, "%s: input %d is not a value", op, i);
+            hn_graph_fail(graph, HN_BAD_CONFIG, "%s: input %d is not a value", op, i);
             return false;
         }
     return graph->error.status == HN_OK;
@@ -130,8 +127,8 @@ static bool ready(hn_graph *graph, const char *op, const hn_value *values, int32
 /* ---- Leaves --------------------------------------------------------------------------- */
 
 hn_value hn_input_x(hn_graph *graph, bool per_scenario) {
-    if (graph->has_x) return fail(graph, HN_BAD_CONFIG, "the model input is recorded twice");
-    if (graph->layout.width < 1) return fail(graph, HN_BAD_CONFIG, "the model has no input feature");
+    if (graph->has_x) return hn_graph_fail(graph, HN_BAD_CONFIG, "the model input is recorded twice");
+    if (graph->layout.width < 1) return hn_graph_fail(graph, HN_BAD_CONFIG, "the model has no input feature");
     graph->has_x = true;
     graph->per_scenario = per_scenario;
     hn_value x = append(graph, (hn_step){.op = HN_OP_EMBED}, NULL, 0,
@@ -144,7 +141,7 @@ hn_value hn_input_x(hn_graph *graph, bool per_scenario) {
 }
 
 static hn_value param(hn_graph *graph, hn_step step, hn_shape shape) {
-    if (shape.batch < 1 || shape.rows < 1) return fail(graph, HN_BAD_CONFIG, "a parameter of no rows");
+    if (shape.batch < 1 || shape.rows < 1) return hn_graph_fail(graph, HN_BAD_CONFIG, "a parameter of no rows");
     hn_value value = append(graph, step, NULL, 0, shape, -1, 0);
     if (value.id >= 0) node(graph, value)->needs_grad = step.op == HN_OP_PARAM;
     return value;
@@ -154,10 +151,10 @@ static hn_value named_param(hn_graph *graph, const char *name, hn_step step, hn_
     if (graph->error.status != HN_OK) return HN_NONE;
     for (size_t i = 0; i < graph->n_steps; i++)
         if (graph->steps[i].name && strcmp(graph->steps[i].name, name) == 0)
-            return fail(graph, HN_BAD_CONFIG, "two parameters are called \"%s\"", name);
+            return hn_graph_fail(graph, HN_BAD_CONFIG, "two parameters are called \"%s\"", name);
     step.op = HN_OP_PARAM;
     step.name = hn_arena_strdup(&graph->arena, name);
-    if (!step.name) return fail(graph, HN_NO_MEMORY, "no memory to record the model");
+    if (!step.name) return hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
     return param(graph, step, shape);
 }
 
@@ -186,15 +183,15 @@ static hn_value linear(hn_graph *graph, hn_value x, hn_value w, hn_value b, hn_a
     if (!ready(graph, op, (hn_value[]){x, w}, 2)) return HN_NONE;
     const hn_shape xs = node(graph, x)->shape, ws = node(graph, w)->shape;
     const int32_t scenarios = by_scenario ? graph->layout.scenarios : 1;
-    if (!ws.param) return fail(graph, HN_BAD_CONFIG, "%s: the weight must be of the param stage", op);
-    if (act == HN_ACT_SILU) return fail(graph, HN_BAD_CONFIG, "%s: silu is an op of its own (hn_activate)", op);
+    if (!ws.param) return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: the weight must be of the param stage", op);
+    if (act == HN_ACT_SILU) return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: silu is an op of its own (hn_activate)", op);
     if (xs.param && (by_scenario || xs.batch != 1 || ws.batch != 1))
-        return fail(graph, HN_BAD_CONFIG, "%s: a param-stage input takes one plain weight", op);
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: a param-stage input takes one plain weight", op);
     const int32_t batch = ws.batch / scenarios;
     if (batch * scenarios != ws.batch || (batch != 1 && batch != xs.groups))
-        return fail(graph, HN_BAD_CONFIG, "%s: %d matrices for %d groups and %d scenarios", op, ws.batch, xs.groups, scenarios);
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: %d matrices for %d groups and %d scenarios", op, ws.batch, xs.groups, scenarios);
     const int32_t inner = batch == 1 ? width_of(xs) : xs.cols;
-    if (ws.rows != inner) return fail(graph, HN_BAD_CONFIG, "%s: the weight has %d rows, its input %d columns", op, ws.rows, inner);
+    if (ws.rows != inner) return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: the weight has %d rows, its input %d columns", op, ws.rows, inner);
     hn_shape out = {.param = xs.param, .batch = 1, .rows = xs.rows, .groups = ws.groups, .cols = ws.cols};
     if (batch > 1) {
         out.groups = batch;
@@ -204,7 +201,7 @@ static hn_value linear(hn_graph *graph, hn_value x, hn_value w, hn_value b, hn_a
         if (!ready(graph, op, &b, 1)) return HN_NONE;
         const hn_shape bs = node(graph, b)->shape;
         if (!bs.param || count_of(bs) != (size_t)width_of(out) * (size_t)scenarios)
-            return fail(graph, HN_BAD_CONFIG, "%s: the bias has %zu numbers, %zu are needed", op, count_of(bs),
+            return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: the bias has %zu numbers, %zu are needed", op, count_of(bs),
                         (size_t)width_of(out) * (size_t)scenarios);
     }
     return append(graph, (hn_step){.op = HN_OP_LINEAR, .act = act, .by_scenario = by_scenario, .count = batch},
@@ -224,7 +221,7 @@ hn_value hn_linear_scenario(hn_graph *graph, hn_value x, hn_value w, hn_value b,
 hn_value hn_softmax_of(hn_graph *graph, hn_value x, const uint8_t *mask) {
     if (!ready(graph, "softmax", &x, 1)) return HN_NONE;
     const hn_shape shape = node(graph, x)->shape;
-    if (mask && !shape.param) return fail(graph, HN_BAD_CONFIG, "softmax: a mask needs a param-stage value");
+    if (mask && !shape.param) return hn_graph_fail(graph, HN_BAD_CONFIG, "softmax: a mask needs a param-stage value");
     if (mask) mask = keep(graph, mask, count_of(shape), 1);
     return append(graph, (hn_step){.op = HN_OP_SOFTMAX, .mask = mask}, &x, 1, shape, -1, 0);
 }
@@ -233,11 +230,11 @@ hn_value hn_mix(hn_graph *graph, hn_value gate, hn_value experts, const int32_t 
     const hn_value in[] = {gate, experts};
     if (!ready(graph, "mix", in, 2)) return HN_NONE;
     const hn_shape g = node(graph, gate)->shape, e = node(graph, experts)->shape;
-    if (g.param || e.param) return fail(graph, HN_BAD_CONFIG, "mix: both inputs must be of the row stage");
+    if (g.param || e.param) return hn_graph_fail(graph, HN_BAD_CONFIG, "mix: both inputs must be of the row stage");
     const int32_t n = width_of(g);
     for (int32_t i = 0; i < n; i++)
         if ((index ? index[i] : i) < 0 || (index ? index[i] : i) >= e.groups)
-            return fail(graph, HN_BAD_CONFIG, "mix: weight %d is of expert %d of %d", i, index ? index[i] : i, e.groups);
+            return hn_graph_fail(graph, HN_BAD_CONFIG, "mix: weight %d is of expert %d of %d", i, index ? index[i] : i, e.groups);
     if (index) index = keep(graph, index, (size_t)n, sizeof *index);
     return append(graph, (hn_step){.op = HN_OP_MIX, .index = index}, in, 2,
                   (hn_shape){.batch = 1, .groups = g.groups, .cols = e.cols}, -1, 0);
@@ -247,7 +244,7 @@ hn_value hn_pick(hn_graph *graph, hn_value table) {
     if (!ready(graph, "pick", &table, 1)) return HN_NONE;
     const hn_shape t = node(graph, table)->shape;
     if (!t.param || t.batch != 1 || t.rows != graph->layout.scenarios)
-        return fail(graph, HN_BAD_CONFIG, "pick: a table of %d rows, one for each scenario, is needed", graph->layout.scenarios);
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "pick: a table of %d rows, one for each scenario, is needed", graph->layout.scenarios);
     return append(graph, (hn_step){.op = HN_OP_PICK}, &table, 1,
                   (hn_shape){.batch = 1, .groups = t.groups, .cols = t.cols}, -1, 0);
 }
@@ -256,7 +253,7 @@ hn_value hn_select(hn_graph *graph, hn_value x, int32_t first, int32_t count) {
     if (!ready(graph, "select", &x, 1)) return HN_NONE;
     const hn_shape s = node(graph, x)->shape;
     if (s.param || first < 0 || count < 1 || first + count * graph->layout.scenarios > s.groups)
-        return fail(graph, HN_BAD_CONFIG, "select: %d groups of each of %d scenarios from %d on, of %d", count,
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "select: %d groups of each of %d scenarios from %d on, of %d", count,
                     graph->layout.scenarios, first, s.groups);
     return append(graph, (hn_step){.op = HN_OP_SELECT, .first = first, .count = count}, &x, 1,
                   (hn_shape){.batch = 1, .groups = count, .cols = s.cols}, -1, 0);
@@ -272,7 +269,7 @@ hn_value hn_concat(hn_graph *graph, const hn_value *values, int32_t n) {
     for (int32_t i = 0; i < n; i++) {
         const hn_shape s = node(graph, values[i])->shape;
         if (s.param != out.param || s.rows != out.rows || s.batch != out.batch)
-            return fail(graph, HN_BAD_CONFIG, "concat: input %d has other rows", i);
+            return hn_graph_fail(graph, HN_BAD_CONFIG, "concat: input %d has other rows", i);
         out.cols += width_of(s);
     }
     hn_value result = append(graph, (hn_step){.op = HN_OP_CONCAT}, values, n, out, -1, 0);
@@ -285,7 +282,7 @@ hn_value hn_groups(hn_graph *graph, hn_value x, int32_t first, int32_t count) {
     if (!ready(graph, "groups", &x, 1)) return HN_NONE;
     hn_shape s = node(graph, x)->shape;
     if (first < 0 || count < 1 || first + count > s.groups)
-        return fail(graph, HN_BAD_CONFIG, "groups: %d … %d of %d", first, first + count - 1, s.groups);
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "groups: %d … %d of %d", first, first + count - 1, s.groups);
     s.groups = count;
     return append(graph, (hn_step){.op = HN_OP_VIEW}, &x, 1, s, x.id, first * s.cols);
 }
@@ -294,7 +291,7 @@ hn_value hn_reshape(hn_graph *graph, hn_value x, int32_t groups, int32_t cols) {
     if (!ready(graph, "reshape", &x, 1)) return HN_NONE;
     hn_shape s = node(graph, x)->shape;
     if ((int64_t)groups * cols != width_of(s))
-        return fail(graph, HN_BAD_CONFIG, "reshape: %d × %d of %d numbers", groups, cols, width_of(s));
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "reshape: %d × %d of %d numbers", groups, cols, width_of(s));
     s.groups = groups;
     s.cols = cols;
     hn_value result = append(graph, (hn_step){.op = HN_OP_VIEW}, &x, 1, s, x.id, 0);
@@ -321,7 +318,7 @@ static hn_value binary(hn_graph *graph, hn_op_kind op, hn_value a, hn_value b) {
     const hn_shape as = node(graph, a)->shape, bs = node(graph, b)->shape;
     const int32_t how = spread(as, bs);
     if (how < 0)
-        return fail(graph, HN_BAD_CONFIG, "%s: %d × %d and %d × %d numbers do not go together", hn_ops[op].name, as.groups,
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: %d × %d and %d × %d numbers do not go together", hn_ops[op].name, as.groups,
                     as.cols, bs.groups, bs.cols);
     hn_value result = append(graph, (hn_step){.op = op, .count = how}, in, 2, as, -1, 0);
     if (result.id >= 0) node(graph, result)->split = node(graph, a)->split;
@@ -352,10 +349,10 @@ hn_value hn_norm(hn_graph *graph, hn_value x, hn_value gain, hn_value bias) {
 }
 
 hn_value hn_dropout(hn_graph *graph, hn_value x, double p) {
-    if (!(p >= 0 && p < 1)) return fail(graph, HN_BAD_CONFIG, "dropout: %g is not in [0, 1)", p);
+    if (!(p >= 0 && p < 1)) return hn_graph_fail(graph, HN_BAD_CONFIG, "dropout: %g is not in [0, 1)", p);
     if (p == 0) return x;
     if (ready(graph, "dropout", &x, 1) && node(graph, x)->shape.param)
-        return fail(graph, HN_BAD_CONFIG, "dropout: of row-stage values only");
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "dropout: of row-stage values only");
     return unary(graph, (hn_step){.op = HN_OP_DROPOUT, .scale = p}, x);
 }
 
@@ -376,7 +373,7 @@ void hn_output(hn_graph *graph, hn_value logits, bool all_heads) {
     const hn_shape s = node(graph, logits)->shape;
     const int32_t heads = graph->layout.tasks * (all_heads ? graph->layout.scenarios : 1);
     if (s.param || width_of(s) != heads) {
-        fail(graph, HN_BAD_CONFIG, "the model has %d logits, %d are needed", width_of(s), heads);
+        hn_graph_fail(graph, HN_BAD_CONFIG, "the model has %d logits, %d are needed", width_of(s), heads);
         return;
     }
     graph->logits = logits.id;
@@ -388,7 +385,7 @@ void hn_name(hn_graph *graph, hn_value value, const char *name) {
     if (!grow(graph, &graph->names, &graph->name_capacity, graph->n_names, sizeof *graph->names)) return;
     char *copy = hn_arena_strdup(&graph->arena, name);
     if (!copy) {
-        fail(graph, HN_NO_MEMORY, "no memory to record the model");
+        hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
         return;
     }
     graph->names[graph->n_names++] = (hn_named){copy, value.id};

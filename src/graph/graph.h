@@ -31,6 +31,9 @@ typedef struct hn_shape {
 hn_status hn_graph_create(hn_graph **out, const hn_layout *layout, hn_error *err);
 void hn_graph_free(hn_graph *graph);
 hn_status hn_graph_status(const hn_graph *graph, hn_error *err);
+/* What a builder says that cannot go on: becomes the sticky error unless there is one. */
+hn_value hn_graph_fail(hn_graph *graph, hn_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 hn_shape hn_value_shape(const hn_graph *graph, hn_value value);
 int32_t hn_graph_scenarios(const hn_graph *graph);
 int32_t hn_graph_tasks(const hn_graph *graph);

@@ -1,0 +1,102 @@
+/* Blocks: what the models are made of. A block is a function that records some steps and
+ * returns their value; sizes and options come from the config. Formulas stand beside the
+ * calls in blocks.c and task_layer.c; docs/tensors.md has every tensor of every model.
+ *
+ * Names. A layer of a block NAME has the parameters NAME.wK (weights) and NAME.bK
+ * (biases), K from 1; its gate NAME.gate.w and NAME.gate.b. Levels from the second on put
+ * their number behind the block's name: "sei.2.w1".
+ *   input.gamma input.beta                        compat.input_affine
+ *   sei.wK sei.bK sei.gate.w sei.gate.b           specific SEIs 0…M-1, then the shared one
+ *   sei.L.*  sei.L.shared.*                       level L ≥ 2: specific, shared
+ *   san.e san.w san.b (san.wK san.bK)             level 1; san.L.* at level L
+ *   cgc.own.wK cgc.shared.wK cgc.gate.w cgc.gate.shared.w   and .b; cgc.L.* at level L
+ *   experts.wK experts.gate.w                     MMoE
+ *   bottom.wK bottom.bK, scenario.e scenario.w    shared-bottom, single, mixed
+ *   tower.wK tower.bK tower.out.w tower.out.b
+ *
+ * Shapes. A parameter is [batch][rows][groups × cols] (graph.h). A layer with n outputs of
+ * c numbers for each group of its input has weights [s·g][rows][n × c] and biases
+ * [1][s][g·n × c], where g is the number of groups of the input, and s is M for layers
+ * that belong to the row's own scenario, else 1. */
+#ifndef HN_MODEL_BLOCKS_H
+#define HN_MODEL_BLOCKS_H
+
+#include "model/model.h"
+
+/* Which heads a block computes for a row. */
+typedef enum hn_heads {
+    HN_HEADS_OWN, /* T: those of the row's own scenario */
+    HN_HEADS_ALL, /* M·T: every scenario's, in the order scenario × T + task */
+    HN_HEADS_TASK /* T: the same for all scenarios */
+} hn_heads;
+int32_t hn_heads_count(const hn_graph *graph, hn_heads heads);
+
+/* x after the embedding dropout and, in the script's form, its frozen batch norm. */
+hn_value hn_block_input(hn_graph *graph, const hn_config_model *config, bool per_scenario);
+
+/* One layer: for each group of x `n` outputs of `cols` numbers, act(x·W + b);
+ * [x.groups·n × cols]. `suffix` is put behind ".w" and ".b" ("1", "2", … or ""). */
+typedef struct hn_layer {
+    const char *name, *suffix;
+    int32_t n, cols;
+    bool by_scenario;
+    hn_act act;
+} hn_layer;
+hn_value hn_block_layer(hn_graph *graph, hn_value x, const hn_layer *layer);
+
+/* A bank of MLPs, `n` for each group of x, all of the same `units` with ReLU and dropout
+ * after each layer: [x.groups·n × last unit]. Experts that see the same x are one wide
+ * product in the first layer and a grouped one in the next. Without units: x itself, its
+ * groups repeated by no one (n must be 1). */
+typedef struct hn_bank {
+    const char *name;
+    const hn_units *units;
+    int32_t n;
+    bool by_scenario;
+    double dropout;
+} hn_bank;
+hn_value hn_block_bank(hn_graph *graph, hn_value x, const hn_bank *bank);
+
+/* Gates: for each group of x `n` softmaxes over `experts`, softmax(x·W + b);
+ * [x.groups·n × experts]. Kept as "gate.TITLE" unless title is NULL. */
+typedef struct hn_gate {
+    const char *name, *title;
+    int32_t n, experts;
+    bool by_scenario;
+    bool relu; /* the script: ReLU before the softmax */
+    bool ones; /* the script: softmax over an axis of size 1, so that every weight is 1 */
+} hn_gate;
+hn_value hn_block_gate(hn_graph *graph, hn_value x, const hn_gate *gate);
+
+/* `n` sub-expert integrations for each group of x: SEI(x) = Σ_k softmax(Wx + b)_k · Q_k(x),
+ * or one MLP each when the config says so. [x.groups·n × d]. */
+hn_value hn_block_sei(hn_graph *graph, const hn_config_model *config, const char *name, hn_value x, int32_t n);
+
+/* The scenario-aware attentive network: a_ij, what scenario i takes from scenario j; a
+ * param-stage table [M][M] with an empty diagonal, kept under `name`. Needs M ≥ 2. */
+hn_value hn_block_san(hn_graph *graph, const hn_config_model *config, const char *name);
+/* A_i for the row's own scenario i, [1 × d], or for every one, [M × d]; S: [M × d]. */
+hn_value hn_block_attend(hn_graph *graph, hn_value table, hn_value s);
+hn_value hn_block_attend_all(hn_graph *graph, hn_value table, hn_value s);
+
+/* The task extraction layer over x [1 × d]: `levels` of customized gate control.
+ *   across   one CGC over all M·T cells (PLE): the shared experts are everybody's, and
+ *            between levels the shared gate mixes the experts of all cells;
+ *   else     a CGC for each scenario.
+ * Returns [heads × d']. */
+hn_value hn_block_cgc(hn_graph *graph, const hn_config_model *config, hn_value x, bool across, hn_heads heads);
+
+/* One tower for each head: MLP, then 1 logit. x has a group for each head, or one group
+ * that all heads read. [heads × 1]. */
+hn_value hn_block_tower(hn_graph *graph, const hn_config_model *config, hn_value x, hn_heads heads);
+
+/* ---- The models --------------------------------------------------------------------- */
+
+hn_value hn_model_hinet(hn_graph *graph, const hn_config_model *config);
+hn_value hn_model_shared_bottom(hn_graph *graph, const hn_config_model *config);
+hn_value hn_model_mmoe(hn_graph *graph, const hn_config_model *config);
+hn_value hn_model_ple(hn_graph *graph, const hn_config_model *config);
+hn_value hn_model_single(hn_graph *graph, const hn_config_model *config);
+hn_value hn_model_mixed(hn_graph *graph, const hn_config_model *config);
+
+#endif
