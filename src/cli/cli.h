@@ -1,0 +1,119 @@
+/* The hinet program: a command table and an option table from which parsing, dispatch
+ * and help follow. It knows the library by hinet.h alone. Data goes to standard output;
+ * progress, logs and errors to standard error. Read main.c, then commands.c. */
+#ifndef HN_CLI_CLI_H
+#define HN_CLI_CLI_H
+
+#include "hinet.h"
+
+/* ---- Options (options.c) ----------------------------------------------------------- */
+
+/* X(symbol, name, argument or NULL, help) */
+#define CLI_OPTION_MAP(X)                                                                   \
+    X(SET, "set", "KEY=VALUE", "override an option of the config, as in train.epochs=3;"    \
+                               " may be given several times")                               \
+    X(OUT, "out", "PATH", "where to write")                                                 \
+    X(RESUME, "resume", NULL, "go on from the checkpoint in --out")                         \
+    X(INIT, "init", "BUNDLE", "warm start from this bundle")                                \
+    X(ROWS, "rows", "N", "impressions, 1000 to 1e10; k, M and G are thousands, millions"    \
+                         " and thousand millions [1M]")                                     \
+    X(SEED, "seed", "N", "seed of the randomness [1]")                                      \
+    X(THREADS, "threads", "N", "threads, 1 to 256 [one for each core]; changes no result")  \
+    X(MEMORY, "memory", "SIZE", "limit of memory, as in 512M or 2G [80 % of the machine's]") \
+    X(TEMP, "temp", "DIR", "where what does not fit in memory is put for the time being"    \
+                           " [$TMPDIR or this folder]")                                     \
+    X(JSON, "json", NULL, "the report as JSON")                                             \
+    X(QUIET, "quiet", NULL, "no progress and no messages but warnings and errors")          \
+    X(HELP, "help", NULL, "this text")
+
+typedef enum cli_option {
+#define X(symbol, name, argument, help) CLI_##symbol,
+    CLI_OPTION_MAP(X)
+#undef X
+    CLI_OPTIONS
+} cli_option;
+
+#define CLI_BIT(symbol) (1u << CLI_##symbol)
+
+typedef struct cli_options {
+    const char **args; /* the positional ones */
+    size_t n_args;
+    const char **sets; /* KEY=VALUE */
+    size_t n_sets;
+    const char *out, *init, *temp;
+    int64_t rows, memory; /* 0: not given */
+    uint64_t seed;
+    int32_t threads; /* 0: not given */
+    bool resume, json, quiet, help;
+} cli_options;
+
+typedef struct cli_command {
+    const char *name, *usage, *summary;
+    const char *description; /* whole lines */
+    const char *example;     /* whole lines */
+    unsigned options;        /* CLI_BITs */
+    size_t min_args, max_args;
+    const char *missing;     /* what to give when an argument is missing */
+    hn_status (*run)(const cli_options *options, hn_run *run, hn_error *err);
+} cli_command;
+
+extern const cli_command cli_commands[];
+extern const size_t cli_n_commands;
+
+/* Parses what follows the command's name. The arrays are freed by cli_options_free;
+ * strings are the caller's. */
+HN_MUST_USE hn_status cli_options_parse(cli_options *out, const cli_command *command, int argc,
+                                        const char *const *argv, hn_error *err);
+void cli_options_free(cli_options *options);
+const char *cli_option_name(cli_option option);
+const char *cli_option_argument(cli_option option);
+const char *cli_option_help(cli_option option);
+
+/* ---- Help (help.c), for standard output ---------------------------------------------- */
+
+/* Both give the whole text, to be freed; NULL without memory. */
+char *cli_help_all(void);
+char *cli_help_command(const cli_command *command);
+/* The name nearest to `word`, or NULL: for "did you mean". */
+const char *cli_nearest(const char *word, const char *const *names, size_t n);
+
+/* ---- Output (output.c) ----------------------------------------------------------------- */
+
+/* Standard output, or a file that takes its name only when it is whole. */
+typedef struct cli_output {
+    int fd;
+    const char *name; /* for messages */
+    const char *path; /* NULL: standard output */
+    char *temporary;
+    bool closed_pipe; /* the reader went away: no error, but nothing more to do */
+    size_t n;
+    char buffer[1 << 16];
+} cli_output;
+HN_MUST_USE hn_status cli_output_open(cli_output *out, const char *path, hn_error *err);
+/* An hn_write; `output` is a cli_output. */
+hn_status cli_output_write(void *output, const void *bytes, size_t n, hn_error *err);
+/* Flushes and closes; with a status other than HN_OK the file is not put in place.
+ * Gives that status, or what failed here. */
+HN_MUST_USE hn_status cli_output_close(cli_output *output, hn_status status, hn_error *err);
+/* Writes a text to standard output at once. */
+HN_MUST_USE hn_status cli_print(const char *text, hn_error *err);
+
+/* Writes the sentence and gives the status back. */
+hn_status cli_fail(hn_error *err, hn_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- Progress (progress.c), on standard error -------------------------------------------- */
+
+typedef struct cli_progress {
+    bool quiet, terminal;
+    bool shown;       /* a bar stands on the terminal's last line */
+    double last;      /* when something was last shown, in seconds */
+    char phase[32];   /* of which this was */
+} cli_progress;
+void cli_progress_start(cli_progress *progress, bool quiet);
+void cli_progress_show(void *progress, const hn_progress *now);
+void cli_progress_log(void *progress, hn_log_level level, const char *line);
+/* Takes the bar away. */
+void cli_progress_end(cli_progress *progress);
+
+#endif

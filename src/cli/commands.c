@@ -1,0 +1,230 @@
+/* The commands: each turns options into one call of the library and prints what comes
+ * back. The table at the end is the only list of commands. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+/* Prints the report as asked and frees it. */
+static hn_status print_report(hn_report *report, const cli_options *options, hn_error *err) {
+    const hn_status status = cli_print(options->json ? hn_report_json(report) : hn_report_text(report), err);
+    hn_report_free(report);
+    return status;
+}
+
+static hn_status load_config(hn_config **out, const cli_options *options, const char *path, hn_error *err) {
+    return hn_config_load(out, path, options->sets, options->n_sets, err);
+}
+
+/* Where a command that leaves no files may spill. */
+static void use_temp(hn_run *run, const cli_options *options) {
+    const char *const system = getenv("TMPDIR");
+    if (options->temp) run->out_dir = options->temp;
+    else if (system && system[0]) run->out_dir = system;
+    else run->out_dir = access(".", W_OK) == 0 ? "." : "/tmp";
+}
+
+/* ---- check, train ------------------------------------------------------------------------ */
+
+static hn_status run_check(const cli_options *options, hn_run *run, hn_error *err) {
+    hn_config *config;
+    hn_report *report;
+    use_temp(run, options);
+    hn_status status = load_config(&config, options, options->args[0], err);
+    if (status != HN_OK) return status;
+    status = hn_check(&report, config, run, err);
+    hn_config_free(config);
+    return status == HN_OK ? print_report(report, options, err) : status;
+}
+
+/* "runs/NAME" for a config "…/NAME.yaml"; to be freed. */
+static char *default_out_dir(const char *config_path) {
+    const char *const slash = strrchr(config_path, '/'), *const name = slash ? slash + 1 : config_path;
+    const char *const dot = strrchr(name, '.');
+    const int length = (int)(dot && dot != name ? (size_t)(dot - name) : strlen(name));
+    char *dir;
+    return asprintf(&dir, "runs/%.*s", length, name) < 0 ? NULL : dir;
+}
+
+static hn_status run_train(const cli_options *options, hn_run *run, hn_error *err) {
+    hn_config *config;
+    hn_report *report;
+    hn_status status = load_config(&config, options, options->args[0], err);
+    if (status != HN_OK) return status;
+    char *const dir = options->out ? NULL : default_out_dir(options->args[0]);
+    run->out_dir = options->out ? options->out : dir;
+    run->resume = options->resume;
+    run->init_bundle = options->init;
+    status = run->out_dir ? hn_train(&report, config, run, err) : cli_fail(err, HN_NO_MEMORY, "no memory for a path");
+    free(dir);
+    hn_config_free(config);
+    return status == HN_OK ? print_report(report, options, err) : status;
+}
+
+/* ---- eval, predict, info -------------------------------------------------------------------- */
+
+static bool is_config_path(const char *path) {
+    const char *const dot = strrchr(path, '.');
+    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
+static hn_status check_eval_args(const cli_options *options, bool with_config, hn_error *err) {
+    if (with_config && options->n_args > 2)
+        return cli_fail(err, HN_USAGE, "eval: found a config, \"%s\", and \"%s\" beside it; expected one config, or data files only",
+                        options->args[1], options->args[2]);
+    if (!with_config && options->n_sets > 0)
+        return cli_fail(err, HN_USAGE, "eval: --set changes a config, and none is given; see hinet eval --help");
+    return HN_OK;
+}
+
+static hn_status run_eval(const cli_options *options, hn_run *run, hn_error *err) {
+    const bool with_config = options->n_args > 1 && is_config_path(options->args[1]);
+    hn_bundle *bundle = NULL;
+    hn_config *config = NULL;
+    hn_report *report = NULL;
+    use_temp(run, options);
+    hn_status status = check_eval_args(options, with_config, err);
+    if (status == HN_OK) status = hn_bundle_open(&bundle, options->args[0], err);
+    if (status == HN_OK && with_config) status = load_config(&config, options, options->args[1], err);
+    if (status == HN_OK)
+        status = hn_evaluate(&report, bundle, config, with_config ? NULL : options->args + 1,
+                             with_config ? 0 : options->n_args - 1, run, err);
+    hn_config_free(config);
+    hn_bundle_close(bundle);
+    return status == HN_OK ? print_report(report, options, err) : status;
+}
+
+static hn_status run_predict(const cli_options *options, hn_run *run, hn_error *err) {
+    hn_bundle *bundle;
+    cli_output *const out = malloc(sizeof *out);
+    if (!out) return cli_fail(err, HN_NO_MEMORY, "no memory for the output");
+    use_temp(run, options);
+    hn_status status = hn_bundle_open(&bundle, options->args[0], err);
+    if (status == HN_OK) {
+        status = cli_output_open(out, options->out, err);
+        if (status == HN_OK) {
+            status = hn_predict(bundle, options->args + 1, options->n_args - 1, cli_output_write, out, run, err);
+            status = cli_output_close(out, status, err);
+        }
+        hn_bundle_close(bundle);
+    }
+    free(out);
+    return status;
+}
+
+static hn_status run_info(const cli_options *options, hn_run *run, hn_error *err) {
+    hn_bundle *bundle;
+    hn_report *report;
+    (void)run;
+    hn_status status = hn_bundle_open(&bundle, options->args[0], err);
+    if (status != HN_OK) return status;
+    status = hn_info(&report, bundle, err);
+    hn_bundle_close(bundle);
+    return status == HN_OK ? print_report(report, options, err) : status;
+}
+
+/* ---- models, config, simulate, help ------------------------------------------------------------ */
+
+static hn_status run_models(const cli_options *options, hn_run *run, hn_error *err) {
+    hn_report *report;
+    (void)run;
+    const hn_status status = hn_models(&report, err);
+    return status == HN_OK ? print_report(report, options, err) : status;
+}
+
+static hn_status run_config(const cli_options *options, hn_run *run, hn_error *err) {
+    hn_config *config;
+    hn_report *report;
+    (void)run;
+    if (options->n_args == 0) {
+        const hn_status status = hn_config_reference(&report, err);
+        return status == HN_OK ? print_report(report, options, err) : status;
+    }
+    hn_status status = load_config(&config, options, options->args[0], err);
+    if (status != HN_OK) return status;
+    status = cli_print(hn_config_yaml(config), err);
+    hn_config_free(config);
+    return status;
+}
+
+static hn_status run_simulate(const cli_options *options, hn_run *run, hn_error *err) {
+    const hn_simulate_options simulate = {.rows = options->rows ? options->rows : 1000000, .seed = options->seed};
+    hn_report *report;
+    run->out_dir = options->out ? options->out : "demo";
+    const hn_status status = hn_simulate(&report, &simulate, run, err);
+    return status == HN_OK ? print_report(report, options, err) : status;
+}
+
+static const cli_command *find(const char *name) {
+    for (size_t k = 0; k < cli_n_commands; k++)
+        if (strcmp(cli_commands[k].name, name) == 0) return &cli_commands[k];
+    return NULL;
+}
+
+static hn_status run_help(const cli_options *options, hn_run *run, hn_error *err) {
+    (void)run;
+    const cli_command *const command = options->n_args > 0 ? find(options->args[0]) : NULL;
+    if (options->n_args > 0 && !command)
+        return cli_fail(err, HN_USAGE, "help: \"%s\" is no command; see hinet --help", options->args[0]);
+    char *const text = command ? cli_help_command(command) : cli_help_all();
+    const hn_status status = text ? cli_print(text, err) : cli_fail(err, HN_NO_MEMORY, "no memory for the help");
+    free(text);
+    return status;
+}
+
+/* ---- The table ----------------------------------------------------------------------------------- */
+
+#define RUN_BITS (CLI_BIT(THREADS) | CLI_BIT(MEMORY) | CLI_BIT(QUIET) | CLI_BIT(HELP))
+
+const cli_command cli_commands[] = {
+    {"check", "check CONFIG [OPTIONS]", "read a config and its data, and tell what was understood",
+     "Reads the config and the data and prints features with their cardinality, missing\n"
+     "and unseen rates; rows, positives and rates of each cell and split; and bad rows as\n"
+     "file:line:column. Writes nothing.\n",
+     "  hinet check demo/config.yaml\n", RUN_BITS | CLI_BIT(SET) | CLI_BIT(TEMP) | CLI_BIT(JSON), 1, 1, "CONFIG", run_check},
+    {"train", "train CONFIG [OPTIONS]", "train a model and report every cell",
+     "Prepares the dataset where it is absent or stale, trains, and keeps the best bundle.\n"
+     "Writes best.hn, last.hn, history.jsonl and the prepared dataset into --out, which is\n"
+     "runs/NAME for a config NAME.yaml. Ctrl-C writes a checkpoint first; --resume goes on\n"
+     "from it, and gives the bytes that an undisturbed run gives.\n",
+     "  hinet train demo/config.yaml --out demo/run --set train.epochs=3\n",
+     RUN_BITS | CLI_BIT(SET) | CLI_BIT(OUT) | CLI_BIT(RESUME) | CLI_BIT(INIT) | CLI_BIT(JSON), 1, 1, "CONFIG", run_train},
+    {"eval", "eval BUNDLE [FILES | CONFIG] [OPTIONS]", "the metrics of a bundle",
+     "With data files: every cell's metrics on all their rows, read as the bundle's own\n"
+     "config says. With a config (a name ending in .yaml or .yml): on its test split. With\n"
+     "neither: the metrics that were stored when the bundle was trained.\n",
+     "  hinet eval demo/run/best.hn demo/config.yaml --json\n",
+     RUN_BITS | CLI_BIT(SET) | CLI_BIT(TEMP) | CLI_BIT(JSON), 1, SIZE_MAX, "BUNDLE", run_eval},
+    {"predict", "predict BUNDLE FILES|- [OPTIONS]", "score the rows of CSV files",
+     "Reads CSV from files, or from standard input (-), and writes each row back with one\n"
+     "more column for each task: p_TASK, the probability (with more underscores at its end\n"
+     "where the input has a column of that name). Rows keep their order; memory does not\n"
+     "grow with them. Labels, if there are any, are not looked at.\n",
+     "  hinet predict demo/run/best.hn today.csv.gz --out scored.csv\n"
+     "  zcat today.csv.gz | hinet predict demo/run/best.hn - | head\n",
+     RUN_BITS | CLI_BIT(OUT) | CLI_BIT(TEMP), 2, SIZE_MAX, "BUNDLE, or FILES (- for standard input),", run_predict},
+    {"info", "info BUNDLE [OPTIONS]", "what is in a bundle",
+     "Prints the model, its sizes, the schema, the metrics and the SAN table: how much each\n"
+     "scenario listens to each other.\n",
+     "  hinet info demo/run/best.hn\n", CLI_BIT(JSON) | CLI_BIT(HELP), 1, 1, "BUNDLE", run_info},
+    {"simulate", "simulate [OPTIONS]", "write a simulated platform to try things on",
+     "Writes a platform of six scenarios with clicks and orders into --out [demo]:\n"
+     "impressions (log.csv; several files over 50 million rows), users.csv, items.csv,\n"
+     "config.yaml, and truth.json with what only a simulation knows: the Bayes-optimal AUC\n"
+     "of every cell on the test days, and how the scenarios are related.\n",
+     "  hinet simulate --rows 1M --seed 1 --out demo\n",
+     RUN_BITS | CLI_BIT(ROWS) | CLI_BIT(SEED) | CLI_BIT(OUT) | CLI_BIT(JSON), 0, 0, "", run_simulate},
+    {"models", "models [OPTIONS]", "the models that can be trained",
+     "Prints the name of every model (model.name in the config), and where it is from.\n",
+     "  hinet models\n", CLI_BIT(JSON) | CLI_BIT(HELP), 0, 0, "", run_models},
+    {"config", "config [CONFIG] [OPTIONS]", "every option of a config, or a config with its defaults",
+     "Without an argument: every option with type, default, range and meaning, as Markdown.\n"
+     "With a config: that config with every default filled in, as YAML.\n",
+     "  hinet config demo/config.yaml --set train.rate=0.0005\n",
+     CLI_BIT(SET) | CLI_BIT(JSON) | CLI_BIT(HELP), 0, 1, "", run_config},
+    {"help", "help [COMMAND]", "tell about a command", "Prints the help of the program or of a command.\n",
+     "  hinet help train\n", CLI_BIT(HELP), 0, 1, "", run_help},
+};
+const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;

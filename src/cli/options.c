@@ -1,0 +1,194 @@
+/* The options: one table (cli.h), one parser. Options may stand before, between and after
+ * the arguments, as --name VALUE or --name=VALUE; "--" ends them; "-" is an argument. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+typedef struct option_row {
+    const char *name, *argument, *help;
+} option_row;
+
+static const option_row rows[CLI_OPTIONS] = {
+#define X(symbol, name, argument, help) {name, argument, help},
+    CLI_OPTION_MAP(X)
+#undef X
+};
+
+const char *cli_option_name(cli_option option) { return rows[option].name; }
+const char *cli_option_argument(cli_option option) { return rows[option].argument; }
+const char *cli_option_help(cli_option option) { return rows[option].help; }
+
+/* ---- Values -------------------------------------------------------------------------- */
+
+/* A number with at most one of the units, whose n-th is base^(n+1). */
+static bool parse_scaled(double *out, const char *text, const char *units, double base) {
+    char *end;
+    errno = 0;
+    double number = strtod(text, &end);
+    if (end == text || errno || !isfinite(number)) return false;
+    const char *const unit = *end ? strchr(units, *end) : NULL;
+    if (unit) {
+        number *= pow(base, (double)(unit - units) + 1);
+        end++;
+    }
+    *out = number;
+    return *end == '\0' && number >= 0 && number < 0x1p62;
+}
+
+static hn_status parse_threads(cli_options *out, const char *text, hn_error *err) {
+    double threads;
+    if (!parse_scaled(&threads, text, "", 1) || threads < 1 || threads > 256 || threads != floor(threads))
+        return cli_fail(err, HN_USAGE, "--threads: found \"%s\"; expected a number from 1 to 256", text);
+    out->threads = (int32_t)threads;
+    return HN_OK;
+}
+
+static hn_status parse_memory(cli_options *out, const char *text, hn_error *err) {
+    const double mebibyte = 1024.0 * 1024;
+    double bytes;
+    if (!parse_scaled(&bytes, text, "KMGT", 1024) || bytes < mebibyte)
+        return cli_fail(err, HN_USAGE,
+                        "--memory: found \"%s\"; expected a size of at least 1M, as in 512M or 2G", text);
+    out->memory = (int64_t)bytes;
+    return HN_OK;
+}
+
+static hn_status parse_rows(cli_options *out, const char *text, hn_error *err) {
+    double count;
+    if (!parse_scaled(&count, text, "kMG", 1000) || count < 1 || count != floor(count))
+        return cli_fail(err, HN_USAGE, "--rows: found \"%s\"; expected a whole number, as in 100000 or 1M", text);
+    out->rows = (int64_t)count;
+    return HN_OK;
+}
+
+static hn_status parse_seed(cli_options *out, const char *text, hn_error *err) {
+    char *end;
+    errno = 0;
+    const unsigned long long seed = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || errno)
+        return cli_fail(err, HN_USAGE, "--seed: found \"%s\"; expected a whole number from 0 to 2^64 - 1", text);
+    out->seed = seed;
+    return HN_OK;
+}
+
+static hn_status add_set(cli_options *out, const char *text, hn_error *err) {
+    const char *const equals = strchr(text, '=');
+    if (!equals || equals == text)
+        return cli_fail(err, HN_USAGE, "--set: found \"%s\"; expected KEY=VALUE, as in train.epochs=3", text);
+    out->sets[out->n_sets++] = text;
+    return HN_OK;
+}
+
+static hn_status set_option(cli_options *out, cli_option option, const char *value, hn_error *err) {
+    switch (option) {
+    case CLI_SET: return add_set(out, value, err);
+    case CLI_OUT: out->out = value; return HN_OK;
+    case CLI_RESUME: out->resume = true; return HN_OK;
+    case CLI_INIT: out->init = value; return HN_OK;
+    case CLI_ROWS: return parse_rows(out, value, err);
+    case CLI_SEED: return parse_seed(out, value, err);
+    case CLI_THREADS: return parse_threads(out, value, err);
+    case CLI_MEMORY: return parse_memory(out, value, err);
+    case CLI_TEMP: out->temp = value; return HN_OK;
+    case CLI_JSON: out->json = true; return HN_OK;
+    case CLI_QUIET: out->quiet = true; return HN_OK;
+    case CLI_HELP: out->help = true; return HN_OK;
+    case CLI_OPTIONS: break;
+    }
+    return HN_OK;
+}
+
+/* ---- The command line ------------------------------------------------------------------- */
+
+static bool names_option(const option_row *row, const char *name, size_t length) {
+    return strlen(row->name) == length && memcmp(row->name, name, length) == 0;
+}
+
+/* The error for an option that the command does not have. */
+static hn_status unknown_option(const cli_command *command, const char *word, hn_error *err) {
+    const char *names[CLI_OPTIONS];
+    char name[64];
+    size_t n = 0;
+    for (int k = 0; k < CLI_OPTIONS; k++)
+        if (command->options & 1u << k) names[n++] = rows[k].name;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + strspn(word, "-"), "="), word + strspn(word, "-"));
+    const char *const near = cli_nearest(name, names, n);
+    const char *const hint = near ? near : "help";
+    return cli_fail(err, HN_USAGE, "%s: unknown option \"%s\"%s--%s%s; see hinet %s --help", command->name, word,
+                    near ? "; did you mean " : "; try ", hint, near ? "?" : "", command->name);
+}
+
+/* Takes one option at argv[*at]; *at is left at the last word of it. */
+static hn_status take_option(cli_options *out, const cli_command *command, int *at, int argc,
+                             const char *const *argv, hn_error *err) {
+    const char *const word = argv[*at], *const name = strcmp(word, "-h") == 0 ? "help" : word + 2;
+    const size_t length = strcspn(name, "=");
+    for (int k = 0; k < CLI_OPTIONS; k++) {
+        const option_row *const row = &rows[k];
+        if (!(command->options & 1u << k) || !names_option(row, name, length)) continue;
+        const char *value = name[length] == '=' ? name + length + 1 : NULL;
+        if (!row->argument && value)
+            return cli_fail(err, HN_USAGE, "--%s: found a value, \"%s\"; it takes none", row->name, value);
+        if (row->argument && !value) {
+            if (*at + 1 >= argc)
+                return cli_fail(err, HN_USAGE, "--%s: %s is missing after it", row->name, row->argument);
+            value = argv[++*at];
+        }
+        return set_option(out, (cli_option)k, value, err);
+    }
+    return unknown_option(command, word, err);
+}
+
+static hn_status check_args(const cli_options *options, const cli_command *command, hn_error *err) {
+    if (options->help) return HN_OK;
+    if (options->n_args < command->min_args)
+        return cli_fail(err, HN_USAGE, "%s: %s is missing; see hinet %s --help", command->name, command->missing,
+                        command->name);
+    if (options->n_args > command->max_args)
+        return cli_fail(err, HN_USAGE, "%s: \"%s\" is one argument too many; see hinet %s --help", command->name,
+                        options->args[command->max_args], command->name);
+    return HN_OK;
+}
+
+static hn_status take_words(cli_options *out, const cli_command *command, int argc,
+                            const char *const *argv, hn_error *err) {
+    bool only_args = false;
+    for (int at = 0; at < argc; at++) {
+        const char *const word = argv[at];
+        const bool is_option = !only_args && word[0] == '-' && word[1] != '\0';
+        if (is_option && strcmp(word, "--") == 0) {
+            only_args = true;
+        } else if (!is_option) {
+            out->args[out->n_args++] = word;
+        } else if (word[1] != '-' && strcmp(word, "-h") != 0) {
+            return unknown_option(command, word, err);
+        } else {
+            const hn_status status = take_option(out, command, &at, argc, argv, err);
+            if (status != HN_OK) return status;
+        }
+    }
+    return check_args(out, command, err);
+}
+
+hn_status cli_options_parse(cli_options *out, const cli_command *command, int argc,
+                            const char *const *argv, hn_error *err) {
+    *out = (cli_options){.seed = 1};
+    const size_t words = (size_t)argc + 1;
+    out->args = calloc(words, sizeof *out->args);
+    out->sets = calloc(words, sizeof *out->sets);
+    const hn_status status = out->args && out->sets
+                                 ? take_words(out, command, argc, argv, err)
+                                 : cli_fail(err, HN_NO_MEMORY, "no memory for the command line");
+    if (status != HN_OK) cli_options_free(out);
+    return status;
+}
+
+void cli_options_free(cli_options *options) {
+    free(options->args);
+    free(options->sets);
+    *options = (cli_options){0};
+}
