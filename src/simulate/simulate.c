@@ -74,12 +74,13 @@ static json_t *truth_json(const hn_sim_log *log, const hn_bayes_cell *cells) {
                      "order_given_click", relatedness_json(1));
 }
 
-/* A seed is 64 bits without a sign, JSON's integers have one: it is written as text. */
+/* A seed is 64 bits without a sign, JSON's integers have one: it is written as text.
+ * NULL without memory, which hn_report_create reports. */
 static json_t *finished_json(const hn_sim_log *log, const hn_bayes_cell *cells) {
     hn_text seed = {0};
     hn_text_add(&seed, "%" PRIu64, hn_truth_seed(log->truth));
-    json_t *const json = truth_json(log, cells);
-    if (json && seed.text) json_object_set_new(json, "seed", json_string(seed.text));
+    json_t *const json = seed.text ? truth_json(log, cells) : NULL;
+    if (json) json_object_set_new(json, "seed", json_string(seed.text));
     hn_text_free(&seed);
     return json;
 }
