@@ -28,6 +28,7 @@ void hn_metrics_free(hn_metrics *metrics);
 /* Mean over the cells where it is defined (NaN where none is). */
 double hn_metrics_mean_auc(const hn_cell_metrics *cells, int32_t n);
 double hn_metrics_mean_gauc(const hn_cell_metrics *cells, int32_t n);
+double hn_metrics_mean_log_loss(const hn_cell_metrics *cells, int32_t n);
 
 /* ---- Optimizer --------------------------------------------------------------------------- */
 
@@ -41,8 +42,11 @@ hn_status hn_state_load(hn_state *state, hn_pack *pack, hn_error *err);
 /* ---- One training step ---------------------------------------------------------------------- */
 
 typedef struct hn_trainer hn_trainer; /* plan, params, state, sessions, shards, pool */
+/* config (train, model and tasks of it) and pool must outlive the trainer; the parameters
+ * are initialised. memory_bytes: more than this in all is refused with the need named
+ * (0: no limit). */
 hn_status hn_trainer_create(hn_trainer **out, const hn_layout *layout, const hn_config *config,
-                            hn_pool *pool, hn_error *err);
+                            hn_pool *pool, int64_t memory_bytes, hn_error *err);
 void hn_trainer_free(hn_trainer *trainer);
 hn_plan *hn_trainer_plan(hn_trainer *trainer);
 hn_params *hn_trainer_params(hn_trainer *trainer);
@@ -51,6 +55,8 @@ hn_state *hn_trainer_state(hn_trainer *trainer);
  * rate_scale multiplies the rates (warm-up and decay). HN_NOT_FINITE names the first bad
  * tensor; nothing was updated then. */
 hn_status hn_trainer_step(double *loss, hn_trainer *trainer, const hn_rows *batch, double rate_scale, hn_error *err);
+/* Computes what depends on parameters alone; after parameters were set from outside. */
+hn_status hn_trainer_stage(hn_trainer *trainer, hn_error *err);
 /* Scores a split with the current parameters. */
 hn_status hn_trainer_evaluate(hn_cell_metrics *out, hn_trainer *trainer, const hn_dataset *dataset, hn_split split,
                               const hn_run *run, hn_error *err);
