@@ -8,6 +8,7 @@
  *   3  is all finite?
  *   4  optimizer: leaves of the param block │ touched rows of the tables */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -77,13 +78,24 @@ static int32_t tile_rows(int32_t rows) {
     return ((rows + tiles - 1) / tiles + 7) / 8 * 8;
 }
 
+/* A ReLU hides a NaN behind it, so the values may be finite where a parameter is not. */
+static const char *bad_parameter(const hn_trainer *trainer) {
+    for (int32_t i = 0; i < hn_plan_params(trainer->plan); i++) {
+        const hn_param_info *const p = hn_plan_param(trainer->plan, i);
+        const int64_t n = (int64_t)p->batch * p->rows * p->groups * p->cols;
+        if (!hn_all_finite(n, trainer->params.block + p->offset)) return p->name;
+    }
+    return NULL;
+}
+
 static const char *bad_tensor(const hn_trainer *trainer, const hn_shard *shard, const hn_session *session,
                               int32_t n, const hn_real *dx) {
     bool fine = true;
     for (int32_t c = 0; c < trainer->cells; c++) fine &= isfinite(shard->loss[c]);
     const int32_t width = hn_plan_layout(trainer->plan)->width;
     if (fine && hn_all_finite((int64_t)n * width, dx)) return NULL;
-    const char *const name = hn_session_first_bad(session, n);
+    const char *name = hn_session_first_bad(session, n);
+    if (!name) name = bad_parameter(trainer);
     return name ? name : fine ? "the gradient of x" : "the loss";
 }
 
