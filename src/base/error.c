@@ -10,7 +10,8 @@
 
 int hn_status_exit_code(hn_status status) {
     switch (status) {
-#define X(symbol, exit_code, meaning) case HN_##symbol: return exit_code;
+#define X(symbol, exit_code, meaning) \
+    case HN_##symbol: return exit_code;
         HN_STATUS_MAP(X)
 #undef X
     }
@@ -19,7 +20,8 @@ int hn_status_exit_code(hn_status status) {
 
 const char *hn_status_text(hn_status status) {
     switch (status) {
-#define X(symbol, exit_code, meaning) case HN_##symbol: return meaning;
+#define X(symbol, exit_code, meaning) \
+    case HN_##symbol: return meaning;
         HN_STATUS_MAP(X)
 #undef X
     }
@@ -74,7 +76,8 @@ static size_t distance(const char *a, size_t n, const char *b, size_t m) {
         for (size_t j = 1; j <= m; j++) {
             const bool same = same_letter(a[i - 1], b[j - 1]);
             now[j] = least(least(last[j], now[j - 1]) + 1, last[j - 1] + !same);
-            if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]))
+            if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
+                same_letter(a[i - 2], b[j - 1]))
                 now[j] = least(now[j], before[j - 2] + 1);
         }
         size_t *const spare = before;

@@ -10,17 +10,17 @@ hn_status hn_fail(hn_error *err, hn_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
 /* Returns from the calling function when `call` failed. */
-#define HN_TRY(call)                                                           \
-    do {                                                                       \
-        hn_status try_status_ = (call);                                        \
-        if (try_status_ != HN_OK) return try_status_;                          \
+#define HN_TRY(call)                                  \
+    do {                                              \
+        hn_status try_status_ = (call);               \
+        if (try_status_ != HN_OK) return try_status_; \
     } while (0)
 
 /* The same for functions with one exit: goes to `label` with `status` set. */
-#define HN_TRY_GOTO(status, label, call)                                       \
-    do {                                                                       \
-        (status) = (call);                                                     \
-        if ((status) != HN_OK) goto label;                                     \
+#define HN_TRY_GOTO(status, label, call)   \
+    do {                                   \
+        (status) = (call);                 \
+        if ((status) != HN_OK) goto label; \
     } while (0)
 
 /* The name in `names` nearest to `word` in edits, or NULL when none is near:

@@ -21,14 +21,14 @@ static bool injected(hn_fault kind) {
 
 /* ---- Descriptors ------------------------------------------------------------- */
 
-hn_status hn_fd_read(size_t *got, int fd, void *bytes, size_t n, const char *name,
-                     hn_error *err) {
+hn_status hn_fd_read(size_t *got, int fd, void *bytes, size_t n, const char *name, hn_error *err) {
     *got = 0;
     ssize_t result;
     do {
         result = injected(HN_FAULT_READ) ? -1 : read(fd, bytes, n);
     } while (result < 0 && errno == EINTR);
-    if (result < 0) return hn_fail(err, HN_IO_FAILED, "%s: cannot be read: %s", name, strerror(errno));
+    if (result < 0)
+        return hn_fail(err, HN_IO_FAILED, "%s: cannot be read: %s", name, strerror(errno));
     *got = (size_t)result;
     return HN_OK;
 }
@@ -42,16 +42,15 @@ hn_status hn_fd_read_at(int fd, void *bytes, size_t n, uint64_t offset, const ch
         if (got < 0)
             return hn_fail(err, HN_IO_FAILED, "%s: cannot be read: %s", name, strerror(errno));
         if (got == 0)
-            return hn_fail(err, HN_IO_FAILED,
-                           "%s: ends at byte %llu; %zu more bytes were expected", name,
-                           (unsigned long long)offset, n);
+            return hn_fail(err, HN_IO_FAILED, "%s: ends at byte %llu; %zu more bytes were expected",
+                           name, (unsigned long long)offset, n);
         to += got, n -= (size_t)got, offset += (uint64_t)got;
     }
     return HN_OK;
 }
 
-hn_status hn_fd_write_at(int fd, const void *bytes, size_t n, uint64_t offset,
-                         const char *name, hn_error *err) {
+hn_status hn_fd_write_at(int fd, const void *bytes, size_t n, uint64_t offset, const char *name,
+                         hn_error *err) {
     const char *from = bytes;
     while (n > 0) {
         const ssize_t put = injected(HN_FAULT_WRITE) ? -1 : pwrite(fd, from, n, (off_t)offset);
@@ -148,8 +147,8 @@ hn_status hn_temp_open(int *fd, const char *dir, hn_error *err) {
     *fd = injected(HN_FAULT_WRITE) ? -1 : mkostemp(path, O_CLOEXEC);
     hn_status status = HN_OK;
     if (*fd < 0)
-        status = hn_fail(err, HN_CANNOT_CREATE, "%s: no temporary file can be made there: %s",
-                         dir, strerror(errno));
+        status = hn_fail(err, HN_CANNOT_CREATE, "%s: no temporary file can be made there: %s", dir,
+                         strerror(errno));
     else
         unlink(path);
     hn_free(path);

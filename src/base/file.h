@@ -33,8 +33,10 @@ void hn_writer_abandon(hn_writer *writer);
 /* An unnamed temporary file in `dir` (unlinked at once), for spilling; a plain
  * descriptor with checked pread/pwrite below. */
 hn_status hn_temp_open(int *fd, const char *dir, hn_error *err);
-hn_status hn_fd_read_at(int fd, void *bytes, size_t n, uint64_t offset, const char *name, hn_error *err);
-hn_status hn_fd_write_at(int fd, const void *bytes, size_t n, uint64_t offset, const char *name, hn_error *err);
+hn_status hn_fd_read_at(int fd, void *bytes, size_t n, uint64_t offset, const char *name,
+                        hn_error *err);
+hn_status hn_fd_write_at(int fd, const void *bytes, size_t n, uint64_t offset, const char *name,
+                         hn_error *err);
 /* read() with fault injection and EINTR handled; 0 at the end. */
 hn_status hn_fd_read(size_t *got, int fd, void *bytes, size_t n, const char *name, hn_error *err);
 
@@ -50,7 +52,8 @@ typedef struct hn_paths {
     char **paths;
     size_t n;
 } hn_paths;
-hn_status hn_paths_glob(hn_paths *out, const char *dir, const char *const *patterns, size_t n, hn_error *err);
+hn_status hn_paths_glob(hn_paths *out, const char *dir, const char *const *patterns, size_t n,
+                        hn_error *err);
 void hn_paths_free(hn_paths *paths);
 
 #endif

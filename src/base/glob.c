@@ -36,11 +36,13 @@ static hn_status add_matches(hn_paths *paths, size_t *capacity, const char *patt
     const int result = glob(pattern, GLOB_NOSORT, NULL, &found);
     hn_status status = HN_OK;
     if (result == GLOB_NOMATCH)
-        status = hn_fail(err, HN_NO_INPUT, "%s: no file has this name or matches this pattern", shown);
+        status =
+            hn_fail(err, HN_NO_INPUT, "%s: no file has this name or matches this pattern", shown);
     else if (result == GLOB_NOSPACE)
         status = hn_no_memory(err, "the paths of files");
     else if (result != 0)
-        status = hn_fail(err, HN_NO_INPUT, "%s: the folders cannot be read: %s", shown, strerror(errno));
+        status =
+            hn_fail(err, HN_NO_INPUT, "%s: the folders cannot be read: %s", shown, strerror(errno));
     for (size_t i = 0; status == HN_OK && i < found.gl_pathc; i++)
         status = add_path(paths, capacity, found.gl_pathv[i], err);
     globfree(&found);
@@ -53,9 +55,12 @@ static hn_status add_pattern(hn_paths *paths, size_t *capacity, const char *dir,
     char *const escaped = escape(dir);
     char *const plain = hn_path_join(dir, pattern);
     char *const joined = escaped ? hn_path_join(escaped, pattern) : NULL;
-    if (!plain || !joined) status = hn_no_memory(err, "the paths of files");
-    else if (hn_file_exists(plain)) status = add_path(paths, capacity, plain, err);
-    else status = add_matches(paths, capacity, joined, plain, err);
+    if (!plain || !joined)
+        status = hn_no_memory(err, "the paths of files");
+    else if (hn_file_exists(plain))
+        status = add_path(paths, capacity, plain, err);
+    else
+        status = add_matches(paths, capacity, joined, plain, err);
     hn_free(escaped);
     hn_free(plain);
     hn_free(joined);
@@ -71,8 +76,10 @@ static void sort_and_unify(hn_paths *paths) {
     qsort(paths->paths, paths->n, sizeof *paths->paths, compare_paths);
     size_t kept = 1;
     for (size_t i = 1; i < paths->n; i++) {
-        if (strcmp(paths->paths[i], paths->paths[kept - 1]) == 0) hn_free(paths->paths[i]);
-        else paths->paths[kept++] = paths->paths[i];
+        if (strcmp(paths->paths[i], paths->paths[kept - 1]) == 0)
+            hn_free(paths->paths[i]);
+        else
+            paths->paths[kept++] = paths->paths[i];
     }
     paths->n = kept;
 }

@@ -91,12 +91,11 @@ char *hn_strdup(const char *text) { return hn_strndup(text, strlen(text)); }
 
 hn_status hn_no_memory(hn_error *err, const char *what) {
     return hn_fail(err, HN_NO_MEMORY,
-                   "no memory for %s (%.1f MiB are held so far); free some, or ask for less",
-                   what, (double)hn_memory_held() / (1 << 20));
+                   "no memory for %s (%.1f MiB are held so far); free some, or ask for less", what,
+                   (double)hn_memory_held() / (1 << 20));
 }
 
-hn_status hn_grow(void *array_address, size_t *capacity, size_t need, size_t size,
-                  hn_error *err) {
+hn_status hn_grow(void *array_address, size_t *capacity, size_t need, size_t size, hn_error *err) {
     if (need <= *capacity) return HN_OK;
     size_t wanted = *capacity < 8 ? 8 : *capacity;
     while (wanted < need) wanted = wanted > SIZE_MAX / 2 ? need : wanted * 2;

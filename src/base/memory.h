@@ -43,6 +43,6 @@ void hn_arena_free(hn_arena *arena);
 typedef enum hn_fault { HN_FAULT_ALLOC, HN_FAULT_READ, HN_FAULT_WRITE, HN_FAULTS } hn_fault;
 void hn_fault_arm(hn_fault kind, int64_t nth); /* nth ≥ 1; 0 disarms; the count restarts */
 int64_t hn_fault_count(hn_fault kind); /* events since it was armed; none count while disarmed */
-bool hn_fault_hit(hn_fault kind);              /* called at each event: true = fail now */
+bool hn_fault_hit(hn_fault kind);      /* called at each event: true = fail now */
 
 #endif

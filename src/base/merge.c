@@ -50,8 +50,8 @@ static void sift_down(hn_merge *merge, size_t i) {
 static hn_status refill(hn_merge *merge, reader *source, hn_error *err) {
     const size_t size = merge->how.record_bytes;
     const size_t n = source->left < merge->per_source ? (size_t)source->left : merge->per_source;
-    HN_TRY(hn_fd_read_at(merge->fd, source->buffer, n * size, source->next * size,
-                         merge->how.name, err));
+    HN_TRY(hn_fd_read_at(merge->fd, source->buffer, n * size, source->next * size, merge->how.name,
+                         err));
     source->next += n, source->left -= n;
     source->at = 0, source->filled = n;
     return HN_OK;
@@ -67,8 +67,9 @@ static hn_status fill_heap(hn_merge *merge, size_t n, hn_error *err) {
     return HN_OK;
 }
 
-hn_status hn_merge_open(hn_merge **out, const hn_merge_how *how, int fd, const hn_run_of_records *runs,
-                        size_t n, size_t budget_bytes, hn_error *err) {
+hn_status hn_merge_open(hn_merge **out, const hn_merge_how *how, int fd,
+                        const hn_run_of_records *runs, size_t n, size_t budget_bytes,
+                        hn_error *err) {
     *out = NULL;
     hn_merge *const merge = hn_alloc_zero(1, sizeof *merge);
     if (!merge) return hn_no_memory(err, "merging sorted runs");
@@ -83,21 +84,27 @@ hn_status hn_merge_open(hn_merge **out, const hn_merge_how *how, int fd, const h
     if (!merge->sources || !merge->heap || !merge->buffers)
         status = hn_no_memory(err, "merging sorted runs");
     for (size_t i = 0; status == HN_OK && i < n; i++)
-        merge->sources[i] = (reader){
-            .next = runs[i].begin, .left = runs[i].count,
-            .buffer = merge->buffers + i * merge->per_source * how->record_bytes};
+        merge->sources[i] =
+            (reader){.next = runs[i].begin,
+                     .left = runs[i].count,
+                     .buffer = merge->buffers + i * merge->per_source * how->record_bytes};
     if (status == HN_OK) status = fill_heap(merge, n, err);
-    if (status != HN_OK) hn_merge_close(merge);
-    else *out = merge;
+    if (status != HN_OK)
+        hn_merge_close(merge);
+    else
+        *out = merge;
     return status;
 }
 
 /* Leaves the record that was given out: its run moves on or is done. */
 static hn_status advance(hn_merge *merge, hn_error *err) {
     reader *const top = &merge->sources[merge->heap[0]];
-    if (top->at + 1 < top->filled) top->at++;
-    else if (top->left > 0) HN_TRY(refill(merge, top, err));
-    else merge->heap[0] = merge->heap[--merge->heaped];
+    if (top->at + 1 < top->filled)
+        top->at++;
+    else if (top->left > 0)
+        HN_TRY(refill(merge, top, err));
+    else
+        merge->heap[0] = merge->heap[--merge->heaped];
     if (merge->heaped > 0) sift_down(merge, 0);
     return HN_OK;
 }

@@ -42,15 +42,17 @@ size_t hn_pack_type_bytes(hn_pack_type type) {
 }
 
 static const char *type_name(hn_pack_type type) {
-    static const char *const names[] = {"bytes", "uint8", "uint16", "uint32", "uint64",
+    static const char *const names[] = {"bytes", "uint8", "uint16",  "uint32", "uint64",
                                         "int32", "int64", "float32", "float64"};
     return (size_t)type < sizeof names / sizeof *names ? names[type] : "unknown";
 }
 
 /* The sentence for content that is wrong. */
-#define DAMAGED(pack, err, format, ...)                                                  \
-    hn_fail(err, HN_BAD_DATA, "%s: " format "; the file is damaged, make it again or "   \
-            "restore a copy", (pack)->path, __VA_ARGS__)
+#define DAMAGED(pack, err, format, ...)                              \
+    hn_fail(err, HN_BAD_DATA,                                        \
+            "%s: " format "; the file is damaged, make it again or " \
+            "restore a copy",                                        \
+            (pack)->path, __VA_ARGS__)
 
 static uint64_t load64(const uint8_t *at) {
     uint64_t value;
@@ -75,9 +77,10 @@ static uint16_t load16(const uint8_t *at) {
 static hn_status check_identity(const hn_pack *pack, const char kind[4], hn_error *err) {
     const uint8_t *const header = pack->map.bytes;
     if (pack->map.n < PACK_HEADER_BYTES || memcmp(header, PACK_MAGIC, PACK_MAGIC_BYTES) != 0)
-        return hn_fail(err, HN_BAD_DATA,
-                       "%s: is not a file of hinet's (its magic bytes are missing); is the path right?",
-                       pack->path);
+        return hn_fail(
+            err, HN_BAD_DATA,
+            "%s: is not a file of hinet's (its magic bytes are missing); is the path right?",
+            pack->path);
     const uint64_t sum = load64(header + PACK_AT_HEADER_XXH3);
     if (XXH3_64bits(header, PACK_AT_HEADER_XXH3) != sum)
         return DAMAGED(pack, err, "the %s's checksum is wrong", "header");
@@ -160,7 +163,8 @@ static hn_status check_place(const hn_pack *pack, const pack_entry *entry, hn_er
     return HN_OK;
 }
 
-static hn_status parse_name(hn_pack *pack, pack_entry *entry, cursor *from, uint16_t n, hn_error *err) {
+static hn_status parse_name(hn_pack *pack, pack_entry *entry, cursor *from, uint16_t n,
+                            hn_error *err) {
     const uint8_t *const name = take(from, n);
     if (!name) return DAMAGED(pack, err, "the directory ends within entry %zu", pack->n);
     if (n == 0 || n > PACK_NAME_MAX || memchr(name, 0, n))
@@ -179,8 +183,8 @@ static hn_status parse_entry(hn_pack *pack, pack_entry *entry, cursor *from, hn_
     const uint8_t *const place = dim ? take(from, 24) : NULL;
     if (!place) return DAMAGED(pack, err, "the directory ends within entry %zu", pack->n);
     if (hn_pack_type_bytes((hn_pack_type)fixed[2]) == 0 || dims > HN_PACK_DIMS)
-        return DAMAGED(pack, err, "entry %zu has type %d and %d dimensions", pack->n,
-                       (int)fixed[2], (int)dims);
+        return DAMAGED(pack, err, "entry %zu has type %d and %d dimensions", pack->n, (int)fixed[2],
+                       (int)dims);
     entry->section.type = (hn_pack_type)fixed[2];
     entry->section.dims = dims;
     for (int i = 0; i < dims; i++) entry->section.dim[i] = load64(dim + 8 * i);
@@ -207,7 +211,8 @@ static hn_status parse_directory(hn_pack *pack, hn_error *err) {
 
 /* Empty sections share their offset with the next one, and come first. */
 static int compare_places(const void *a, const void *b) {
-    const pack_entry *const x = *(const pack_entry *const *)a, *const y = *(const pack_entry *const *)b;
+    const pack_entry *const x = *(const pack_entry *const *)a;
+    const pack_entry *const y = *(const pack_entry *const *)b;
     if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
     if (x->section.n_bytes != y->section.n_bytes)
         return x->section.n_bytes < y->section.n_bytes ? -1 : 1;
@@ -220,8 +225,7 @@ static hn_status check_tiling(const hn_pack *pack, const pack_entry *const *plac
     for (size_t i = 0; i <= pack->n; i++) {
         const uint64_t begin = i < pack->n ? places[i]->offset : pack->directory_offset;
         const char *const name = i < pack->n ? places[i]->section.name : "(directory)";
-        if (begin < end)
-            return DAMAGED(pack, err, "section '%s' overlaps the one before it", name);
+        if (begin < end) return DAMAGED(pack, err, "section '%s' overlaps the one before it", name);
         if (begin != pack_align(end) || !all_zero(pack->map.bytes + end, begin - end))
             return DAMAGED(pack, err, "there are foreign bytes before section '%s'", name);
         if (i < pack->n) end = begin + places[i]->section.n_bytes;
@@ -255,8 +259,10 @@ hn_status hn_pack_open(hn_pack **out, const char *path, const char kind[4], hn_e
     hn_pack *const pack = hn_alloc_zero(1, sizeof *pack);
     if (!pack) return hn_no_memory(err, path);
     const hn_status status = open_checked(pack, path, kind, err);
-    if (status != HN_OK) hn_pack_close(pack);
-    else *out = pack;
+    if (status != HN_OK)
+        hn_pack_close(pack);
+    else
+        *out = pack;
     return status;
 }
 
@@ -271,7 +277,9 @@ void hn_pack_close(hn_pack *pack) {
 
 const char *hn_pack_path(const hn_pack *pack) { return pack->path; }
 size_t hn_pack_sections(const hn_pack *pack) { return pack->n; }
-const hn_section *hn_pack_section(const hn_pack *pack, size_t i) { return &pack->entries[i].section; }
+const hn_section *hn_pack_section(const hn_pack *pack, size_t i) {
+    return &pack->entries[i].section;
+}
 
 static pack_entry *find_entry(const hn_pack *pack, const char *name) {
     size_t begin = 0, end = pack->n;
@@ -279,8 +287,10 @@ static pack_entry *find_entry(const hn_pack *pack, const char *name) {
         const size_t middle = begin + (end - begin) / 2;
         const int order = strcmp(pack->entries[middle].section.name, name);
         if (order == 0) return &pack->entries[middle];
-        if (order < 0) begin = middle + 1;
-        else end = middle;
+        if (order < 0)
+            begin = middle + 1;
+        else
+            end = middle;
     }
     return NULL;
 }
@@ -292,14 +302,16 @@ hn_status hn_pack_find(const hn_section **out, hn_pack *pack, const char *name, 
     *out = NULL;
     pack_entry *const found = find_entry(pack, name);
     if (!found)
-        return hn_fail(err, HN_BAD_DATA, "%s: has no section '%s'; was it written by another version?",
-                       pack->path, name);
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s: has no section '%s'; was it written by another version?", pack->path,
+                       name);
     if (found->section.type != type)
         return hn_fail(err, HN_BAD_DATA, "%s: section '%s' is %s; expected %s", pack->path, name,
                        type_name(found->section.type), type_name(type));
     if (!found->verified && hn_fault_hit(HN_FAULT_READ))
         return hn_fail(err, HN_IO_FAILED, "%s: section '%s' cannot be read", pack->path, name);
-    if (!found->verified && XXH3_64bits(found->section.bytes, found->section.n_bytes) != found->xxh3)
+    if (!found->verified &&
+        XXH3_64bits(found->section.bytes, found->section.n_bytes) != found->xxh3)
         return DAMAGED(pack, err, "section '%s' has a wrong checksum", name);
     found->verified = true;
     *out = &found->section;

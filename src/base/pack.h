@@ -26,8 +26,15 @@
 #include "base/file.h"
 
 typedef enum hn_pack_type {
-    HN_PACK_BYTES, HN_PACK_U8, HN_PACK_U16, HN_PACK_U32, HN_PACK_U64, HN_PACK_I32, HN_PACK_I64,
-    HN_PACK_F32, HN_PACK_F64
+    HN_PACK_BYTES,
+    HN_PACK_U8,
+    HN_PACK_U16,
+    HN_PACK_U32,
+    HN_PACK_U64,
+    HN_PACK_I32,
+    HN_PACK_I64,
+    HN_PACK_F32,
+    HN_PACK_F64
 } hn_pack_type;
 size_t hn_pack_type_bytes(hn_pack_type type);
 
@@ -51,7 +58,8 @@ const hn_section *hn_pack_section(const hn_pack *pack, size_t i);
 /* The section of that name with its checksum verified (once); HN_BAD_DATA when absent,
  * of another type, or damaged. Not thread-safe on one pack; what it gave may be read by
  * any thread until the pack is closed. */
-hn_status hn_pack_find(const hn_section **out, hn_pack *pack, const char *name, hn_pack_type type, hn_error *err);
+hn_status hn_pack_find(const hn_section **out, hn_pack *pack, const char *name, hn_pack_type type,
+                       hn_error *err);
 bool hn_pack_has(const hn_pack *pack, const char *name);
 
 /* Writing: sections one after another, whole or streamed, then commit (atomic). */

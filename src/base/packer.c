@@ -46,8 +46,9 @@ hn_status hn_packer_open(hn_packer **out, const char *path, const char kind[4], 
     memcpy(packer->kind, kind, 4);
     packer->path = hn_strdup(path);
     packer->hash = XXH3_createState();
-    const hn_status status = packer->path && packer->hash ? hn_writer_open(&packer->writer, path, err)
-                                                          : hn_no_memory(err, path);
+    const hn_status status = packer->path && packer->hash
+                                 ? hn_writer_open(&packer->writer, path, err)
+                                 : hn_no_memory(err, path);
     if (status != HN_OK) {
         release(packer);
         return status;
@@ -61,7 +62,8 @@ hn_status hn_packer_open(hn_packer **out, const char *path, const char kind[4], 
 
 static void misused(hn_packer *packer, const char *name, const char *what) {
     if (packer->status == HN_OK)
-        packer->status = hn_fail(&packer->error, HN_FAILED, "%s: section '%s' %s", packer->path, name, what);
+        packer->status =
+            hn_fail(&packer->error, HN_FAILED, "%s: section '%s' %s", packer->path, name, what);
 }
 
 /* Zeros up to the next multiple of 64. */
@@ -74,13 +76,15 @@ static void pad(hn_packer *packer) {
 void hn_packer_begin(hn_packer *packer, const char *name, hn_pack_type type) {
     if (packer->inside) misused(packer, name, "begins before the one before it has ended");
     const size_t length = strlen(name);
-    if (length == 0 || length > PACK_NAME_MAX) misused(packer, name, "has too short or long a name");
+    if (length == 0 || length > PACK_NAME_MAX)
+        misused(packer, name, "has too short or long a name");
     if (hn_pack_type_bytes(type) == 0) misused(packer, name, "has an unknown type");
     if (packer->status != HN_OK) return;
     packer->status = hn_grow(&packer->entries, &packer->capacity, packer->n + 1,
                              sizeof *packer->entries, &packer->error);
     char *const copy = hn_arena_strdup(&packer->names, name);
-    if (packer->status == HN_OK && !copy) packer->status = hn_no_memory(&packer->error, packer->path);
+    if (packer->status == HN_OK && !copy)
+        packer->status = hn_no_memory(&packer->error, packer->path);
     if (packer->status != HN_OK) return;
     pad(packer);
     packer->entries[packer->n++] = (pack_entry){

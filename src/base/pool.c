@@ -43,7 +43,7 @@ struct hn_pool {
     bool spin; /* no use where threads outnumber the cores */
     _Atomic uint64_t state;
     _Atomic bool ending;
-    _Atomic int32_t sleepers;  /* workers asleep or about to be */
+    _Atomic int32_t sleepers; /* workers asleep or about to be */
     _Atomic bool caller_waits;
     pthread_mutex_t mutex;
     pthread_cond_t begun, left;
@@ -208,8 +208,8 @@ static bool start_workers(hn_pool *pool) {
     for (int32_t i = 1; i < pool->threads && fine; i++) {
         worker *const self = &pool->workers[i];
         *self = (worker){.pool = pool, .index = i};
-        fine = !hn_fault_hit(HN_FAULT_ALLOC) &&
-               pthread_create(&self->thread, NULL, work, self) == 0;
+        fine =
+            !hn_fault_hit(HN_FAULT_ALLOC) && pthread_create(&self->thread, NULL, work, self) == 0;
         if (!fine) break;
         char name[16];
         snprintf(name, sizeof name, "hinet-%d", (int)(i & 0xff));

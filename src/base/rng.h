@@ -7,8 +7,14 @@
 
 /* Streams keep uses of one seed apart. */
 typedef enum hn_stream {
-    HN_STREAM_INIT = 1, HN_STREAM_BLOCKS, HN_STREAM_ROWS, HN_STREAM_DROPOUT, HN_STREAM_SPLIT,
-    HN_STREAM_FOLD, HN_STREAM_SIMULATE, HN_STREAM_TEST
+    HN_STREAM_INIT = 1,
+    HN_STREAM_BLOCKS,
+    HN_STREAM_ROWS,
+    HN_STREAM_DROPOUT,
+    HN_STREAM_SPLIT,
+    HN_STREAM_FOLD,
+    HN_STREAM_SIMULATE,
+    HN_STREAM_TEST
 } hn_stream;
 
 /* 64 well-mixed bits (two rounds of a splitmix64-style finaliser over the inputs). */
@@ -28,6 +34,7 @@ static inline double hn_random_unit(uint64_t seed, uint64_t stream, uint64_t cou
 /* Standard normal (Box–Muller of counters 2c and 2c+1). */
 double hn_random_normal(uint64_t seed, uint64_t stream, uint64_t counter);
 /* A seeded permutation of 0…n-1 (Fisher–Yates). */
-void hn_random_permutation(uint32_t *out, uint32_t n, uint64_t seed, uint64_t stream, uint64_t counter);
+void hn_random_permutation(uint32_t *out, uint32_t n, uint64_t seed, uint64_t stream,
+                           uint64_t counter);
 
 #endif

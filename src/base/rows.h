@@ -61,15 +61,18 @@ void hn_layout_free(hn_layout *layout);
  * scenario (ascending, stable). */
 typedef struct hn_rows {
     int32_t rows;
-    const uint16_t *scenario;   /* [rows], 0…M-1 (HN_SCENARIO_UNKNOWN only before a predictor resolves it) */
-    const uint32_t *ids;        /* [rows][ids] */
-    const float *values;        /* [rows][values] */
-    const uint32_t *list_begin; /* [rows × lists + 1] offsets into list_ids: (r, l) → r × lists + l */
+    const uint16_t
+        *scenario; /* [rows], 0…M-1 (HN_SCENARIO_UNKNOWN only before a predictor resolves it) */
+    const uint32_t *ids; /* [rows][ids] */
+    const float *values; /* [rows][values] */
+    const uint32_t
+        *list_begin; /* [rows × lists + 1] offsets into list_ids: (r, l) → r × lists + l */
     const uint32_t *list_ids;
-    const uint8_t *labels;      /* [rows][tasks]: 0, 1, HN_LABEL_ABSENT; NULL when scoring */
-    const float *weights;       /* [rows]; NULL: all 1 */
-    const uint64_t *ordinal;    /* [rows] number of the row in its log: seeds dropout; NULL when scoring */
-    const uint64_t *user;       /* [rows] hash of the user, for GAUC; NULL when scoring */
+    const uint8_t *labels; /* [rows][tasks]: 0, 1, HN_LABEL_ABSENT; NULL when scoring */
+    const float *weights;  /* [rows]; NULL: all 1 */
+    const uint64_t
+        *ordinal; /* [rows] number of the row in its log: seeds dropout; NULL when scoring */
+    const uint64_t *user; /* [rows] hash of the user, for GAUC; NULL when scoring */
 } hn_rows;
 
 #endif

@@ -17,15 +17,15 @@ struct hn_sorter {
     hn_merge_how how;
     char *dir;
     size_t budget;
-    char *records;            /* [held] of at most most_held */
+    char *records; /* [held] of at most most_held */
     size_t held, capacity, most_held;
     uint64_t count;
-    int fd;                   /* the runs; -1 while everything is in memory */
-    uint64_t spilled;         /* records in the file */
+    int fd;           /* the runs; -1 while everything is in memory */
+    uint64_t spilled; /* records in the file */
     hn_run_of_records *runs;
     size_t n_runs, runs_capacity;
     hn_merge *merge;
-    size_t at;                /* next record in memory */
+    size_t at; /* next record in memory */
     bool finished;
 };
 
@@ -57,7 +57,8 @@ static void merge_two(char *out, const char *a, size_t na, size_t nb, const hn_m
     memcpy(out + (a_end - a), b, (size_t)(b_end - b));
 }
 
-static void merge_pass(char *to, const char *from, size_t n, size_t width, const hn_merge_how *how) {
+static void merge_pass(char *to, const char *from, size_t n, size_t width,
+                       const hn_merge_how *how) {
     const size_t size = how->record_bytes;
     for (size_t i = 0; i < n; i += 2 * width) {
         const size_t na = n - i < width ? n - i : width;
@@ -89,8 +90,8 @@ static hn_status sort_held(hn_sorter *sorter, hn_error *err) {
 /* ---- On disk ------------------------------------------------------------------------ */
 
 static hn_status add_run(hn_sorter *sorter, uint64_t begin, uint64_t count, hn_error *err) {
-    HN_TRY(hn_grow(&sorter->runs, &sorter->runs_capacity, sorter->n_runs + 1,
-                   sizeof *sorter->runs, err));
+    HN_TRY(hn_grow(&sorter->runs, &sorter->runs_capacity, sorter->n_runs + 1, sizeof *sorter->runs,
+                   err));
     sorter->runs[sorter->n_runs++] = (hn_run_of_records){begin, count};
     return HN_OK;
 }
@@ -108,14 +109,15 @@ static hn_status spill(hn_sorter *sorter, hn_error *err) {
 }
 
 /* Merges runs[0…n-1] of the sorter's file into one run of `to`, at record `begin`. */
-static hn_status merge_group(const hn_sorter *sorter, int to, uint64_t begin, const hn_run_of_records *runs,
-                             size_t n, hn_error *err) {
+static hn_status merge_group(const hn_sorter *sorter, int to, uint64_t begin,
+                             const hn_run_of_records *runs, size_t n, hn_error *err) {
     const size_t size = sorter->how.record_bytes;
     const size_t room = sorter->budget / 4 / size > 0 ? sorter->budget / 4 / size : 1;
     hn_merge *merge = NULL;
     char *const buffer = hn_alloc(room, size);
     if (!buffer) return hn_no_memory(err, "merging sorted runs");
-    hn_status status = hn_merge_open(&merge, &sorter->how, sorter->fd, runs, n, sorter->budget / 2, err);
+    hn_status status =
+        hn_merge_open(&merge, &sorter->how, sorter->fd, runs, n, sorter->budget / 2, err);
     const void *record = NULL;
     size_t filled = 0;
     while (status == HN_OK) {
@@ -155,8 +157,8 @@ static hn_status merge_pass_on_disk(hn_sorter *sorter, size_t fan_in, hn_error *
 
 /* How many runs can be merged at once with buffers worth reading into. */
 static size_t most_at_once(const hn_sorter *sorter) {
-    const size_t least = sorter->how.record_bytes > MERGE_BUFFER ? sorter->how.record_bytes
-                                                                 : MERGE_BUFFER;
+    const size_t least =
+        sorter->how.record_bytes > MERGE_BUFFER ? sorter->how.record_bytes : MERGE_BUFFER;
     const size_t n = sorter->budget / 2 / least;
     return n < 2 ? 2 : n;
 }
@@ -224,8 +226,10 @@ hn_status hn_sorter_add(hn_sorter *sorter, const void *records, size_t n, hn_err
 
 hn_status hn_sorter_finish(hn_sorter *sorter, hn_error *err) {
     if (!sorter->finished) {
-        if (sorter->fd < 0) HN_TRY(sort_held(sorter, err));
-        else HN_TRY(finish_on_disk(sorter, err));
+        if (sorter->fd < 0)
+            HN_TRY(sort_held(sorter, err));
+        else
+            HN_TRY(finish_on_disk(sorter, err));
         sorter->finished = true;
     }
     sorter->at = 0;
@@ -241,8 +245,7 @@ hn_status hn_sorter_next(const void **out, hn_sorter *sorter, hn_error *err) {
     if (!sorter->finished) return hn_fail(err, HN_FAILED, "sorting: read before the end of adding");
     if (sorter->merge) return hn_merge_next(out, sorter->merge, err);
     if (sorter->fd >= 0) return hn_fail(err, HN_FAILED, "sorting: the rewind failed before");
-    if (sorter->at < sorter->held)
-        *out = sorter->records + sorter->at++ * sorter->how.record_bytes;
+    if (sorter->at < sorter->held) *out = sorter->records + sorter->at++ * sorter->how.record_bytes;
     return HN_OK;
 }
 

@@ -31,8 +31,8 @@ void hn_text_bytes(hn_text *text, const void *bytes, size_t n) {
     text->text[text->length] = '\0';
 }
 
-__attribute__((format(printf, 2, 0))) static void
-add_formatted(hn_text *text, const char *format, va_list args) {
+__attribute__((format(printf, 2, 0))) static void add_formatted(hn_text *text, const char *format,
+                                                                va_list args) {
     va_list again;
     va_copy(again, args);
     const int n = vsnprintf(NULL, 0, format, args);
@@ -61,8 +61,8 @@ void hn_text_free(hn_text *text) {
 
 struct hn_grid {
     int32_t cols;
-    hn_text cells;   /* one after another, each NUL-terminated */
-    size_t *begin;   /* [n] offsets into cells.text */
+    hn_text cells; /* one after another, each NUL-terminated */
+    size_t *begin; /* [n] offsets into cells.text */
     size_t n, capacity;
     bool failed;
 };

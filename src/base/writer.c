@@ -17,10 +17,10 @@ enum { BUFFER_BYTES = 1 << 20, NAME_TRIES = 1000 };
 struct hn_writer {
     int fd;
     char *path, *temporary;
-    uint8_t *buffer;   /* [BUFFER_BYTES] */
-    size_t buffered;   /* bytes of it in use */
-    uint64_t flushed;  /* bytes written to the file before the buffer's */
-    hn_status status;  /* of the first failure */
+    uint8_t *buffer;  /* [BUFFER_BYTES] */
+    size_t buffered;  /* bytes of it in use */
+    uint64_t flushed; /* bytes written to the file before the buffer's */
+    hn_status status; /* of the first failure */
     hn_error error;
 };
 
@@ -70,14 +70,17 @@ hn_status hn_writer_open(hn_writer **out, const char *path, hn_error *err) {
     if (!writer) return hn_no_memory(err, "writing a file");
     writer->fd = -1;
     const hn_status status = open_temporary(writer, path, err);
-    if (status != HN_OK) release(writer);
-    else *out = writer;
+    if (status != HN_OK)
+        release(writer);
+    else
+        *out = writer;
     return status;
 }
 
 static void write_through(hn_writer *writer, const void *bytes, size_t n) {
     if (writer->status != HN_OK) return;
-    writer->status = hn_fd_write_at(writer->fd, bytes, n, writer->flushed, writer->path, &writer->error);
+    writer->status =
+        hn_fd_write_at(writer->fd, bytes, n, writer->flushed, writer->path, &writer->error);
     if (writer->status == HN_OK) writer->flushed += n;
 }
 
@@ -102,10 +105,11 @@ void hn_writer_write_at(hn_writer *writer, uint64_t offset, const void *bytes, s
     flush(writer);
     if (writer->status != HN_OK) return;
     if (offset > writer->flushed || n > writer->flushed - offset) {
-        writer->status = hn_fail(&writer->error, HN_FAILED,
-                                 "%s: bytes %llu to %llu cannot be overwritten, %llu are written",
-                                 writer->path, (unsigned long long)offset,
-                                 (unsigned long long)(offset + n), (unsigned long long)writer->flushed);
+        writer->status =
+            hn_fail(&writer->error, HN_FAILED,
+                    "%s: bytes %llu to %llu cannot be overwritten, %llu are written", writer->path,
+                    (unsigned long long)offset, (unsigned long long)(offset + n),
+                    (unsigned long long)writer->flushed);
         return;
     }
     writer->status = hn_fd_write_at(writer->fd, bytes, n, offset, writer->path, &writer->error);
@@ -151,8 +155,10 @@ static hn_status put_in_place(hn_writer *writer, hn_error *err) {
 
 hn_status hn_writer_commit(hn_writer *writer, hn_error *err) {
     hn_status status = put_in_place(writer, err);
-    if (status != HN_OK) unlink(writer->temporary);
-    else status = sync_folder(writer, err);
+    if (status != HN_OK)
+        unlink(writer->temporary);
+    else
+        status = sync_folder(writer, err);
     release(writer);
     return status;
 }

@@ -49,7 +49,8 @@ static void fail_cuts_between_characters(void **state) {
         for (size_t lead = 0; lead < 8; lead++) {
             char text[2000] = "";
             memset(text, 'a', lead);
-            for (size_t at = lead; at + width < 1900; at += width) memcpy(text + at, characters[c], width);
+            for (size_t at = lead; at + width < 1900; at += width)
+                memcpy(text + at, characters[c], width);
             hn_error err = {0};
             (void)hn_fail(&err, HN_FAILED, "%s", text);
             const size_t length = strlen(err.text);
@@ -60,7 +61,8 @@ static void fail_cuts_between_characters(void **state) {
     }
 }
 
-static const char *const names[] = {"epochs", "batch", "lr", "weight_decay", "dropout", "seed", "rate"};
+static const char *const names[] = {"epochs",  "batch", "lr",  "weight_decay",
+                                    "dropout", "seed",  "rate"};
 enum { NAMES = sizeof names / sizeof *names };
 
 static void assert_meant(const char *word, const char *expected) {
@@ -75,13 +77,13 @@ static void assert_meant(const char *word, const char *expected) {
 
 static void near_words_are_found(void **state) {
     (void)state;
-    assert_meant("epoch", "epochs");          /* insertion */
-    assert_meant("epochss", "epochs");        /* deletion */
-    assert_meant("bitch", "batch");           /* substitution */
-    assert_meant("bacth", "batch");           /* swap */
-    assert_meant("esed", "seed");             /* a swap costs one, not two */
+    assert_meant("epoch", "epochs");   /* insertion */
+    assert_meant("epochss", "epochs"); /* deletion */
+    assert_meant("bitch", "batch");    /* substitution */
+    assert_meant("bacth", "batch");    /* swap */
+    assert_meant("esed", "seed");      /* a swap costs one, not two */
     assert_meant("weigth-decay", "weight_decay");
-    assert_meant("SEED", "seed");             /* case costs nothing */
+    assert_meant("SEED", "seed"); /* case costs nothing */
     assert_meant("ratte", "rate");
 }
 

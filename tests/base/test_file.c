@@ -88,7 +88,8 @@ static void what_cannot_be_read_is_named(void **state) {
     char *bytes = folder;
     size_t n = 1;
     hn_map map = {(const uint8_t *)folder, 3};
-    assert_fails(HN_NO_INPUT, "absent: cannot be opened: No such file", hn_file_read(&bytes, &n, "absent", &err));
+    assert_fails(HN_NO_INPUT, "absent: cannot be opened: No such file",
+                 hn_file_read(&bytes, &n, "absent", &err));
     assert_null(bytes);
     assert_fails(HN_NO_INPUT, "is a folder", hn_file_read(&bytes, &n, ".", &err));
     assert_fails(HN_NO_INPUT, "absent: cannot be opened", hn_map_open(&map, "absent", &err));
@@ -175,9 +176,11 @@ static void what_cannot_be_made_is_named(void **state) {
     (void)state;
     hn_error err = {0};
     hn_writer *writer = NULL;
-    assert_fails(HN_CANNOT_CREATE, "none/x: cannot be made: No such file", hn_writer_open(&writer, "none/x", &err));
+    assert_fails(HN_CANNOT_CREATE, "none/x: cannot be made: No such file",
+                 hn_writer_open(&writer, "none/x", &err));
     assert_null(writer);
-    assert_fails(HN_CANNOT_CREATE, "not a regular file", hn_writer_open(&writer, "/dev/null", &err));
+    assert_fails(HN_CANNOT_CREATE, "not a regular file",
+                 hn_writer_open(&writer, "/dev/null", &err));
     assert_fails(HN_CANNOT_CREATE, "not a regular file", hn_writer_open(&writer, folder, &err));
     int fd;
     assert_fails(HN_CANNOT_CREATE, "none", hn_temp_open(&fd, "none", &err));
@@ -269,7 +272,8 @@ static void reading_survives_every_failure(void **state) {
     char path[] = "readable";
     support_write(path, "content", 7);
     assert_int_equal(support_fail_each(HN_FAULT_ALLOC, read_a_file, path), 1);
-    assert_int_equal(support_fail_each(HN_FAULT_READ, read_a_file, path), 4); /* open, 2 reads, map */
+    assert_int_equal(support_fail_each(HN_FAULT_READ, read_a_file, path),
+                     4); /* open, 2 reads, map */
 }
 
 static void spills_are_nameless(void **state) {
@@ -293,9 +297,12 @@ static void spills_are_nameless(void **state) {
     assert_ok(hn_fd_read(&got, fd, back, 8, "spill", &err));
     assert_int_equal(got, 0);
     close(fd);
-    assert_fails(HN_IO_FAILED, "spill: cannot be read: Bad file", hn_fd_read(&got, fd, back, 8, "spill", &err));
-    assert_fails(HN_IO_FAILED, "spill: cannot be read: Bad file", hn_fd_read_at(fd, back, 8, 0, "spill", &err));
-    assert_fails(HN_IO_FAILED, "spill: cannot be written: Bad file", hn_fd_write_at(fd, back, 8, 0, "spill", &err));
+    assert_fails(HN_IO_FAILED, "spill: cannot be read: Bad file",
+                 hn_fd_read(&got, fd, back, 8, "spill", &err));
+    assert_fails(HN_IO_FAILED, "spill: cannot be read: Bad file",
+                 hn_fd_read_at(fd, back, 8, 0, "spill", &err));
+    assert_fails(HN_IO_FAILED, "spill: cannot be written: Bad file",
+                 hn_fd_write_at(fd, back, 8, 0, "spill", &err));
 }
 
 static void folders_are_made_with_parents(void **state) {
@@ -307,9 +314,12 @@ static void folders_are_made_with_parents(void **state) {
     assert_ok(hn_dir_make(".", &err));
     assert_ok(hn_dir_make("/", &err));
     support_write("a/file", "", 0);
-    assert_fails(HN_CANNOT_CREATE, "a/file: exists and is not a folder", hn_dir_make("a/file", &err));
-    assert_fails(HN_CANNOT_CREATE, "a/file: exists and is not a folder", hn_dir_make("a/file/x", &err));
-    assert_fails(HN_CANNOT_CREATE, "/proc/x: the folder cannot be made", hn_dir_make("/proc/x", &err));
+    assert_fails(HN_CANNOT_CREATE, "a/file: exists and is not a folder",
+                 hn_dir_make("a/file", &err));
+    assert_fails(HN_CANNOT_CREATE, "a/file: exists and is not a folder",
+                 hn_dir_make("a/file/x", &err));
+    assert_fails(HN_CANNOT_CREATE, "/proc/x: the folder cannot be made",
+                 hn_dir_make("/proc/x", &err));
     assert_false(hn_file_exists("a/absent"));
 }
 
@@ -330,7 +340,8 @@ static void paths_are_joined_and_parted(void **state) {
     assert_text(hn_path_dir("/a"), "/");
 }
 
-static void assert_globs(const char *dir, const char *const *patterns, size_t n, const char *expected) {
+static void assert_globs(const char *dir, const char *const *patterns, size_t n,
+                         const char *expected) {
     hn_error err = {0};
     hn_paths paths;
     char joined[500] = "";
@@ -343,7 +354,8 @@ static void assert_globs(const char *dir, const char *const *patterns, size_t n,
 static hn_status glob_logs(void *user, hn_error *err) {
     hn_paths paths;
     (void)user;
-    const hn_status status = hn_paths_glob(&paths, "g[1]", (const char *const[]){"*.csv", "b.csv"}, 2, err);
+    const hn_status status =
+        hn_paths_glob(&paths, "g[1]", (const char *const[]){"*.csv", "b.csv"}, 2, err);
     if (status != HN_OK) assert_null(paths.paths);
     hn_paths_free(&paths);
     return status;
@@ -354,14 +366,18 @@ static void patterns_name_files(void **state) {
     hn_error err = {0};
     hn_paths paths;
     assert_ok(hn_dir_make("g[1]", &err));
-    static const char *const made[] = {"g[1]/b.csv", "g[1]/a.csv", "g[1]/B.csv", "g[1]/c.tsv", "g[1]/x[9].csv"};
+    static const char *const made[] = {"g[1]/b.csv", "g[1]/a.csv", "g[1]/B.csv", "g[1]/c.tsv",
+                                       "g[1]/x[9].csv"};
     for (size_t i = 0; i < 5; i++) support_write(made[i], "", 0);
-    assert_globs("g[1]", (const char *const[]){"*.csv"}, 1, "g[1]/B.csv g[1]/a.csv g[1]/b.csv g[1]/x[9].csv ");
-    assert_globs("g[1]", (const char *const[]){"c.tsv", "[ab].csv", "a*"}, 3, "g[1]/a.csv g[1]/b.csv g[1]/c.tsv ");
+    assert_globs("g[1]", (const char *const[]){"*.csv"}, 1,
+                 "g[1]/B.csv g[1]/a.csv g[1]/b.csv g[1]/x[9].csv ");
+    assert_globs("g[1]", (const char *const[]){"c.tsv", "[ab].csv", "a*"}, 3,
+                 "g[1]/a.csv g[1]/b.csv g[1]/c.tsv ");
     assert_globs("g[1]", (const char *const[]){"x[9].csv"}, 1, "g[1]/x[9].csv ");
     assert_globs("g[1]", NULL, 0, "");
     assert_globs("elsewhere", (const char *const[]){"/dev/nul[l]"}, 1, "/dev/null ");
-    assert_fails(HN_NO_INPUT, "g[1]/*.gz: no file", hn_paths_glob(&paths, "g[1]", (const char *const[]){"*.csv", "*.gz"}, 2, &err));
+    assert_fails(HN_NO_INPUT, "g[1]/*.gz: no file",
+                 hn_paths_glob(&paths, "g[1]", (const char *const[]){"*.csv", "*.gz"}, 2, &err));
     assert_null(paths.paths);
     assert_int_equal(paths.n, 0);
     assert_true(support_fail_each(HN_FAULT_ALLOC, glob_logs, NULL) > 8);

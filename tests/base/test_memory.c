@@ -130,8 +130,10 @@ static void the_armed_event_fails_once(void **state) {
     hn_fault_arm(HN_FAULT_ALLOC, 3);
     for (int i = 1; i <= 6; i++) {
         void *const block = hn_alloc(1, 1);
-        if (i == 3) assert_null(block);
-        else assert_non_null(block);
+        if (i == 3)
+            assert_null(block);
+        else
+            assert_non_null(block);
         hn_free(block);
     }
     assert_int_equal(hn_fault_count(HN_FAULT_ALLOC), 6);
@@ -156,7 +158,8 @@ static void exactly_one_thread_is_hit(void **state) {
     pthread_t threads[HITTERS];
     int hits[HITTERS] = {0}, total = 0;
     hn_fault_arm(HN_FAULT_WRITE, HITS + 5);
-    for (int i = 0; i < HITTERS; i++) assert_int_equal(pthread_create(&threads[i], NULL, hit_often, &hits[i]), 0);
+    for (int i = 0; i < HITTERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, hit_often, &hits[i]), 0);
     for (int i = 0; i < HITTERS; i++) {
         pthread_join(threads[i], NULL);
         total += hits[i];

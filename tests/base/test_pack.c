@@ -49,10 +49,15 @@ static hn_status write_example(const char *path, hn_error *err) {
     return hn_packer_commit(packer, err);
 }
 
-static const struct { const char *name; hn_pack_type type; int32_t dims; uint64_t first, n_bytes; } expected[] = {
-    {"also_empty", HN_PACK_BYTES, 1, 0, 0},    {"bytes", HN_PACK_U8, 1, 7, 7},
-    {"config", HN_PACK_BYTES, 1, 13, 13},      {"empty", HN_PACK_I64, 1, 0, 0},
-    {"scalar", HN_PACK_F64, 0, 0, 8},          {"streamed", HN_PACK_U32, 1, 1000, 4000},
+static const struct {
+    const char *name;
+    hn_pack_type type;
+    int32_t dims;
+    uint64_t first, n_bytes;
+} expected[] = {
+    {"also_empty", HN_PACK_BYTES, 1, 0, 0}, {"bytes", HN_PACK_U8, 1, 7, 7},
+    {"config", HN_PACK_BYTES, 1, 13, 13},   {"empty", HN_PACK_I64, 1, 0, 0},
+    {"scalar", HN_PACK_F64, 0, 0, 8},       {"streamed", HN_PACK_U32, 1, 1000, 4000},
     {"weights", HN_PACK_F32, 2, 2, 24},
 };
 enum { EXPECTED = sizeof expected / sizeof *expected };
@@ -64,8 +69,10 @@ static hn_status read_example(const char *path, hn_error *err) {
     for (size_t i = 0; status == HN_OK && i < hn_pack_sections(pack); i++) {
         const hn_section *const section = hn_pack_section(pack, i), *found = NULL;
         status = hn_pack_find(&found, pack, section->name, section->type, err);
-        if (status == HN_OK) assert_ptr_equal(found, section);
-        else assert_null(found);
+        if (status == HN_OK)
+            assert_ptr_equal(found, section);
+        else
+            assert_null(found);
     }
     hn_pack_close(pack);
     return status;
@@ -119,7 +126,8 @@ static void absent_and_mistyped_sections_are_named(void **state) {
     assert_ok(write_example("example", &err));
     assert_ok(hn_pack_open(&pack, "example", "TEST", &err));
     assert_false(hn_pack_has(pack, "weight"));
-    assert_fails(HN_BAD_DATA, "example: has no section 'weight'", hn_pack_find(&section, pack, "weight", HN_PACK_F32, &err));
+    assert_fails(HN_BAD_DATA, "example: has no section 'weight'",
+                 hn_pack_find(&section, pack, "weight", HN_PACK_F32, &err));
     assert_null(section);
     assert_fails(HN_BAD_DATA, "'weights' is float32; expected float64",
                  hn_pack_find(&section, pack, "weights", HN_PACK_F64, &err));
@@ -159,7 +167,8 @@ static void what_was_found_is_read_by_several_threads(void **state) {
     assert_ok(hn_pack_open(&pack, "example", "TEST", &err));
     assert_ok(hn_pack_find(&section, pack, "streamed", HN_PACK_U32, &err));
     hn_section copy = *section;
-    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, sum_section, &copy), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sum_section, &copy), 0);
     for (int i = 0; i < 4; i++) {
         void *sum;
         pthread_join(threads[i], &sum);
@@ -240,7 +249,9 @@ static void begin_forged(forged *f) {
     f->n = f->directory = 192;
 }
 
-static void set64(forged *f, size_t at, uint64_t value) { memcpy(f->bytes + at, &value, sizeof value); }
+static void set64(forged *f, size_t at, uint64_t value) {
+    memcpy(f->bytes + at, &value, sizeof value);
+}
 
 static void end_forged(forged *f) {
     const uint32_t version = 1;
@@ -288,11 +299,11 @@ static void headers_that_lie_are_refused(void **state) {
     put_a(&good);
     put_b(&good);
     end_forged(&good);
-#define REFUSED(words, change)                                                           \
-    do {                                                                                 \
-        f = good;                                                                        \
-        change;                                                                          \
-        assert_fails(HN_BAD_DATA, words, read_forged(&f, &err));                         \
+#define REFUSED(words, change)                                   \
+    do {                                                         \
+        f = good;                                                \
+        change;                                                  \
+        assert_fails(HN_BAD_DATA, words, read_forged(&f, &err)); \
     } while (0)
     REFUSED("not a file of hinet's", f.bytes[0] = 'h');
     REFUSED("format version 2; this program reads version 1", f.bytes[8] = 2);
@@ -399,19 +410,22 @@ static void misuse_of_the_packer_is_reported(void **state) {
     hn_error err = {0};
     const uint64_t one = 1, huge[] = {UINT64_MAX / 4, 16};
     hn_packer *packer = NULL;
-#define PACKED(words, calls)                                                             \
-    do {                                                                                 \
-        assert_ok(hn_packer_open(&packer, "misused", "TEST", &err));                     \
-        calls;                                                                           \
-        assert_fails(HN_FAILED, words, hn_packer_commit(packer, &err));                  \
-        assert_false(hn_file_exists("misused"));                                         \
+#define PACKED(words, calls)                                            \
+    do {                                                                \
+        assert_ok(hn_packer_open(&packer, "misused", "TEST", &err));    \
+        calls;                                                          \
+        assert_fails(HN_FAILED, words, hn_packer_commit(packer, &err)); \
+        assert_false(hn_file_exists("misused"));                        \
     } while (0)
-    PACKED("'x' was written twice", (hn_packer_add_text(packer, "x", "1"), hn_packer_add_text(packer, "x", "2")));
+    PACKED("'x' was written twice",
+           (hn_packer_add_text(packer, "x", "1"), hn_packer_add_text(packer, "x", "2")));
     PACKED("'x' has not ended", hn_packer_begin(packer, "x", HN_PACK_U8));
-    PACKED("before the one before it", (hn_packer_begin(packer, "x", HN_PACK_U8), hn_packer_begin(packer, "y", HN_PACK_U8)));
+    PACKED("before the one before it",
+           (hn_packer_begin(packer, "x", HN_PACK_U8), hn_packer_begin(packer, "y", HN_PACK_U8)));
     PACKED("appended to before", hn_packer_append(packer, "x", 1));
     PACKED("ends before it has begun", hn_packer_end(packer));
-    PACKED("ends within an element", (hn_packer_begin(packer, "x", HN_PACK_U32), hn_packer_append(packer, "abc", 3), hn_packer_end(packer)));
+    PACKED("ends within an element", (hn_packer_begin(packer, "x", HN_PACK_U32),
+                                      hn_packer_append(packer, "abc", 3), hn_packer_end(packer)));
     PACKED("impossible shape", hn_packer_add(packer, "x", HN_PACK_U8, 2, huge, NULL));
     PACKED("impossible shape", hn_packer_add(packer, "x", HN_PACK_U8, 5, huge, NULL));
     PACKED("too short or long a name", hn_packer_add(packer, "", HN_PACK_U8, 1, &one, "x"));

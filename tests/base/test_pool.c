@@ -27,8 +27,10 @@ typedef struct tally {
 
 static void work(void *user, int64_t item, int32_t worker) {
     tally *const t = user;
-    if (worker < 0 || worker >= t->threads || omp_get_max_threads() != 1) atomic_fetch_add(&t->wrong, 1);
-    else if (atomic_fetch_add(&t->busy[worker], 1) != 0) atomic_fetch_add(&t->wrong, 1);
+    if (worker < 0 || worker >= t->threads || omp_get_max_threads() != 1)
+        atomic_fetch_add(&t->wrong, 1);
+    else if (atomic_fetch_add(&t->busy[worker], 1) != 0)
+        atomic_fetch_add(&t->wrong, 1);
     atomic_fetch_add(&t->calls[item], 1);
     t->results[item] = item * item;
     if (worker >= 0 && worker < t->threads) atomic_fetch_sub(&t->busy[worker], 1);
@@ -71,7 +73,8 @@ static void runs_follow_runs_at_any_pace(void **state) {
     for (int i = 0; i < 3000; i++) {
         run_and_check(pool, i % 9);
         if (i % 3) continue;
-        const struct timespec pause = {0, (long)(hn_random(1, HN_STREAM_TEST, (uint64_t)i) % 120000)};
+        const struct timespec pause = {0,
+                                       (long)(hn_random(1, HN_STREAM_TEST, (uint64_t)i) % 120000)};
         nanosleep(&pause, NULL);
     }
     hn_pool_free(pool);
@@ -128,7 +131,8 @@ static int threads_of_process(void) {
     DIR *const dir = opendir("/proc/self/task");
     if (!dir) return -1;
     int n = 0;
-    for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) n += entry->d_name[0] != '.';
+    for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
+        n += entry->d_name[0] != '.';
     closedir(dir);
     return n;
 }
@@ -200,7 +204,8 @@ static hn_status create_and_free(void *user, hn_error *err) {
 
 static void a_failed_start_leaves_nothing(void **state) {
     (void)state;
-    assert_int_equal(support_fail_each(HN_FAULT_ALLOC, create_and_free, NULL), 4); /* pool, 3 threads */
+    assert_int_equal(support_fail_each(HN_FAULT_ALLOC, create_and_free, NULL),
+                     4); /* pool, 3 threads */
 }
 
 int main(void) {

@@ -42,7 +42,7 @@ static void table_aligns(void **state) {
     hn_text text = {0};
     hn_grid *const grid = hn_grid_create(3);
     static const char *const cells[] = {"scenario", "task", "auc", "caf\xc3\xa9", "click", "0.5",
-                                        "a",        "buy",  "-",   "bb",           "x",     "12.25"};
+                                        "a",        "buy",  "-",   "bb",          "x",     "12.25"};
     for (size_t i = 0; i < 12; i++) hn_grid_cell(grid, "%s", cells[i]);
     hn_grid_render(grid, &text);
     assert_string_equal(text.text, "scenario  task     auc\n"
@@ -89,7 +89,8 @@ static hn_status report_of_everything(void *user, hn_error *err) {
     hn_text_add(&text, "title\n");
     hn_grid_render(grid, &text);
     hn_report *report = NULL;
-    const hn_status status = hn_report_create(&report, json_pack("{s:f,s:[i,i]}", "auc", 0.1, "n", 1, 2), &text, err);
+    const hn_status status =
+        hn_report_create(&report, json_pack("{s:f,s:[i,i]}", "auc", 0.1, "n", 1, 2), &text, err);
     if (status == HN_OK) {
         assert_int_equal(strncmp(hn_report_text(report), "title\n", 6), 0);
         json_t *const json = json_loads(hn_report_json(report), 0, NULL);
@@ -186,10 +187,17 @@ static hn_status copy_layout(void *user, hn_error *err) {
 static void layouts_are_copied_deeply(void **state) {
     (void)state;
     char user_id[] = "user_id", age[] = "age";
-    hn_input inputs[] = {{.name = user_id, .width = 8}, {.name = age, .width = 1, .column = 8, .table = -1}};
+    hn_input inputs[] = {{.name = user_id, .width = 8},
+                         {.name = age, .width = 1, .column = 8, .table = -1}};
     hn_embedding tables[] = {{.name = user_id, .rows = 100, .width = 8}};
-    hn_layout layout = {.inputs = inputs, .n_inputs = 2, .tables = tables, .n_tables = 1,
-                        .width = 9, .shared_width = 9, .scenarios = 2, .tasks = 3};
+    hn_layout layout = {.inputs = inputs,
+                        .n_inputs = 2,
+                        .tables = tables,
+                        .n_tables = 1,
+                        .width = 9,
+                        .shared_width = 9,
+                        .scenarios = 2,
+                        .tasks = 3};
     assert_int_equal(support_fail_each(HN_FAULT_ALLOC, copy_layout, &layout), 5);
     layout.n_inputs = layout.n_tables = 0;
     hn_error err = {0};

@@ -11,7 +11,8 @@ enum { N = 200000 };
 static void values_are_frozen(void **state) {
     (void)state;
     assert_int_equal(hn_mix64(0), UINT64_C(0xe220a8397b1dcdaf)); /* splitmix64's first, seed 0 */
-    assert_int_equal(hn_mix64(UINT64_C(0x9e3779b97f4a7c15)), UINT64_C(0x6e789e6aa1b965f4)); /* its second */
+    assert_int_equal(hn_mix64(UINT64_C(0x9e3779b97f4a7c15)),
+                     UINT64_C(0x6e789e6aa1b965f4)); /* its second */
     uint32_t p[8];
     hn_random_permutation(p, 8, 1, HN_STREAM_TEST, 0);
     uint64_t seen = 0;
@@ -42,7 +43,8 @@ static void units_are_uniform(void **state) {
         bins[(int)(u * 100)]++;
     }
     double chi2 = 0;
-    for (int i = 0; i < 100; i++) chi2 += (bins[i] - N / 100.0) * (bins[i] - N / 100.0) / (N / 100.0);
+    for (int i = 0; i < 100; i++)
+        chi2 += (bins[i] - N / 100.0) * (bins[i] - N / 100.0) / (N / 100.0);
     assert_true(chi2 > 50 && chi2 < 165); /* 99 degrees of freedom, ± 4.6 deviations */
 }
 

@@ -77,8 +77,8 @@ static void sorts_in_memory(void **state) {
 
 static void sorts_with_one_merge(void **state) {
     (void)state;
-    check((512 << 10) / sizeof(record), 1000, 0);      /* exactly the memory */
-    check((512 << 10) / sizeof(record) + 1, 1000, 0);  /* one record more */
+    check((512 << 10) / sizeof(record), 1000, 0);     /* exactly the memory */
+    check((512 << 10) / sizeof(record) + 1, 1000, 0); /* one record more */
     check(200000, 1000, 0);
     check(400000, UINT32_MAX, 2 << 20);
 }
@@ -220,7 +220,8 @@ static void misuse_is_refused(void **state) {
     hn_error err = {0};
     hn_sorter *sorter = NULL;
     const void *found;
-    assert_fails(HN_FAILED, "no bytes", hn_sorter_create(&sorter, 0, compare_keys, 0, "/tmp", &err));
+    assert_fails(HN_FAILED, "no bytes",
+                 hn_sorter_create(&sorter, 0, compare_keys, 0, "/tmp", &err));
     assert_ok(hn_sorter_create(&sorter, 4, compare_keys, 0, "/tmp", &err));
     assert_fails(HN_FAILED, "before the end", hn_sorter_next(&found, sorter, &err));
     assert_null(found);
@@ -231,7 +232,8 @@ static void misuse_is_refused(void **state) {
     size_t n = 150000;
     assert_ok(hn_sorter_create(&sorter, 8, compare_keys, 0, "/no/such/folder", &err));
     hn_status status = HN_OK;
-    for (size_t i = 0; i < n && status == HN_OK; i++) status = hn_sorter_add(sorter, "12345678", 1, &err);
+    for (size_t i = 0; i < n && status == HN_OK; i++)
+        status = hn_sorter_add(sorter, "12345678", 1, &err);
     assert_fails(HN_CANNOT_CREATE, "/no/such/folder: no temporary file", status);
     hn_sorter_free(sorter);
 }
