@@ -9,28 +9,31 @@
 /* ---- Options (options.c) ----------------------------------------------------------- */
 
 /* X(symbol, name, argument or NULL, help) */
-#define CLI_OPTION_MAP(X)                                                                   \
-    X(SET, "set", "KEY=VALUE", "override an option of the config, as in train.epochs=3;"    \
-                               " may be given several times")                               \
-    X(OUT, "out", "PATH", "where to write")                                                 \
-    X(RESUME, "resume", NULL, "go on from the checkpoint in --out")                         \
-    X(INIT, "init", "BUNDLE", "warm start from this bundle")                                \
-    X(ROWS, "rows", "N", "impressions, 1000 to 1e10; k, M and G are thousands, millions"    \
-                         " and thousand millions [1M]")                                     \
-    X(SEED, "seed", "N", "seed of the randomness [1]")                                      \
-    X(THREADS, "threads", "N", "threads, 1 to 256 [one for each core]; changes no result")  \
+#define CLI_OPTION_MAP(X)                                                                    \
+    X(SET, "set", "KEY=VALUE",                                                               \
+      "override an option of the config, as in train.epochs=3;"                              \
+      " may be given several times")                                                         \
+    X(OUT, "out", "PATH", "where to write")                                                  \
+    X(RESUME, "resume", NULL, "go on from the checkpoint in --out")                          \
+    X(INIT, "init", "BUNDLE", "warm start from this bundle")                                 \
+    X(ROWS, "rows", "N",                                                                     \
+      "impressions, 1000 to 1e10; k, M and G are thousands, millions"                        \
+      " and thousand millions [1M]")                                                         \
+    X(SEED, "seed", "N", "seed of the randomness [1]")                                       \
+    X(THREADS, "threads", "N", "threads, 1 to 256 [one for each core]; changes no result")   \
     X(MEMORY, "memory", "SIZE", "limit of memory, as in 512M or 2G [80 % of the machine's]") \
-    X(TEMP, "temp", "DIR", "where what does not fit in memory is put for the time being"    \
-                           " [$TMPDIR or this folder]")                                     \
-    X(JSON, "json", NULL, "the report as JSON")                                             \
-    X(QUIET, "quiet", NULL, "no progress and no messages but warnings and errors")          \
+    X(TEMP, "temp", "DIR",                                                                   \
+      "where what does not fit in memory is put for the time being"                          \
+      " [$TMPDIR or this folder]")                                                           \
+    X(JSON, "json", NULL, "the report as JSON")                                              \
+    X(QUIET, "quiet", NULL, "no progress and no messages but warnings and errors")           \
     X(HELP, "help", NULL, "this text")
 
 typedef enum cli_option {
 #define X(symbol, name, argument, help) CLI_##symbol,
     CLI_OPTION_MAP(X)
 #undef X
-    CLI_OPTIONS
+        CLI_OPTIONS
 } cli_option;
 
 #define CLI_BIT(symbol) (1u << CLI_##symbol)
@@ -53,7 +56,7 @@ typedef struct cli_command {
     const char *example;     /* whole lines */
     unsigned options;        /* CLI_BITs */
     size_t min_args, max_args;
-    const char *missing;     /* what to give when an argument is missing */
+    const char *missing; /* what to give when an argument is missing */
     hn_status (*run)(const cli_options *options, hn_run *run, hn_error *err);
 } cli_command;
 
@@ -106,9 +109,9 @@ hn_status cli_fail(hn_error *err, hn_status status, const char *format, ...)
 
 typedef struct cli_progress {
     bool quiet, terminal;
-    bool shown;       /* a bar stands on the terminal's last line */
-    double last;      /* when something was last shown, in seconds */
-    char phase[32];   /* of which this was */
+    bool shown;     /* a bar stands on the terminal's last line */
+    double last;    /* when something was last shown, in seconds */
+    char phase[32]; /* of which this was */
 } cli_progress;
 void cli_progress_start(cli_progress *progress, bool quiet);
 void cli_progress_show(void *progress, const hn_progress *now);

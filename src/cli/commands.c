@@ -9,21 +9,26 @@
 
 /* Prints the report as asked and frees it. */
 static hn_status print_report(hn_report *report, const cli_options *options, hn_error *err) {
-    const hn_status status = cli_print(options->json ? hn_report_json(report) : hn_report_text(report), err);
+    const hn_status status =
+        cli_print(options->json ? hn_report_json(report) : hn_report_text(report), err);
     hn_report_free(report);
     return status;
 }
 
-static hn_status load_config(hn_config **out, const cli_options *options, const char *path, hn_error *err) {
+static hn_status load_config(hn_config **out, const cli_options *options, const char *path,
+                             hn_error *err) {
     return hn_config_load(out, path, options->sets, options->n_sets, err);
 }
 
 /* Where a command that leaves no files may spill. */
 static void use_temp(hn_run *run, const cli_options *options) {
     const char *const system = getenv("TMPDIR");
-    if (options->temp) run->out_dir = options->temp;
-    else if (system && system[0]) run->out_dir = system;
-    else run->out_dir = access(".", W_OK) == 0 ? "." : "/tmp";
+    if (options->temp)
+        run->out_dir = options->temp;
+    else if (system && system[0])
+        run->out_dir = system;
+    else
+        run->out_dir = access(".", W_OK) == 0 ? "." : "/tmp";
 }
 
 /* ---- check, train ------------------------------------------------------------------------ */
@@ -41,7 +46,8 @@ static hn_status run_check(const cli_options *options, hn_run *run, hn_error *er
 
 /* "runs/NAME" for a config "…/NAME.yaml"; to be freed. */
 static char *default_out_dir(const char *config_path) {
-    const char *const slash = strrchr(config_path, '/'), *const name = slash ? slash + 1 : config_path;
+    const char *const slash = strrchr(config_path, '/'), *const name =
+                                                             slash ? slash + 1 : config_path;
     const char *const dot = strrchr(name, '.');
     const int length = (int)(dot && dot != name ? (size_t)(dot - name) : strlen(name));
     char *dir;
@@ -57,7 +63,8 @@ static hn_status run_train(const cli_options *options, hn_run *run, hn_error *er
     run->out_dir = options->out ? options->out : dir;
     run->resume = options->resume;
     run->init_bundle = options->init;
-    status = run->out_dir ? hn_train(&report, config, run, err) : cli_fail(err, HN_NO_MEMORY, "no memory for a path");
+    status = run->out_dir ? hn_train(&report, config, run, err)
+                          : cli_fail(err, HN_NO_MEMORY, "no memory for a path");
     free(dir);
     hn_config_free(config);
     return status == HN_OK ? print_report(report, options, err) : status;
@@ -72,10 +79,13 @@ static bool is_config_path(const char *path) {
 
 static hn_status check_eval_args(const cli_options *options, bool with_config, hn_error *err) {
     if (with_config && options->n_args > 2)
-        return cli_fail(err, HN_USAGE, "eval: found a config, \"%s\", and \"%s\" beside it; expected one config, or data files only",
+        return cli_fail(err, HN_USAGE,
+                        "eval: found a config, \"%s\", and \"%s\" beside it; expected one config, "
+                        "or data files only",
                         options->args[1], options->args[2]);
     if (!with_config && options->n_sets > 0)
-        return cli_fail(err, HN_USAGE, "eval: --set changes a config, and none is given; see hinet eval --help");
+        return cli_fail(err, HN_USAGE,
+                        "eval: --set changes a config, and none is given; see hinet eval --help");
     return HN_OK;
 }
 
@@ -87,7 +97,8 @@ static hn_status run_eval(const cli_options *options, hn_run *run, hn_error *err
     use_temp(run, options);
     hn_status status = check_eval_args(options, with_config, err);
     if (status == HN_OK) status = hn_bundle_open(&bundle, options->args[0], err);
-    if (status == HN_OK && with_config) status = load_config(&config, options, options->args[1], err);
+    if (status == HN_OK && with_config)
+        status = load_config(&config, options, options->args[1], err);
     if (status == HN_OK)
         status = hn_evaluate(&report, bundle, config, with_config ? NULL : options->args + 1,
                              with_config ? 0 : options->n_args - 1, run, err);
@@ -105,7 +116,8 @@ static hn_status run_predict(const cli_options *options, hn_run *run, hn_error *
     if (status == HN_OK) {
         status = cli_output_open(out, options->out, err);
         if (status == HN_OK) {
-            status = hn_predict(bundle, options->args + 1, options->n_args - 1, cli_output_write, out, run, err);
+            status = hn_predict(bundle, options->args + 1, options->n_args - 1, cli_output_write,
+                                out, run, err);
             status = cli_output_close(out, status, err);
         }
         hn_bundle_close(bundle);
@@ -125,7 +137,8 @@ static hn_status run_info(const cli_options *options, hn_run *run, hn_error *err
     return status == HN_OK ? print_report(report, options, err) : status;
 }
 
-/* ---- models, config, simulate, help ------------------------------------------------------------ */
+/* ---- models, config, simulate, help ------------------------------------------------------------
+ */
 
 static hn_status run_models(const cli_options *options, hn_run *run, hn_error *err) {
     hn_report *report;
@@ -150,7 +163,8 @@ static hn_status run_config(const cli_options *options, hn_run *run, hn_error *e
 }
 
 static hn_status run_simulate(const cli_options *options, hn_run *run, hn_error *err) {
-    const hn_simulate_options simulate = {.rows = options->rows ? options->rows : 1000000, .seed = options->seed};
+    const hn_simulate_options simulate = {.rows = options->rows ? options->rows : 1000000,
+                                          .seed = options->seed};
     hn_report *report;
     run->out_dir = options->out ? options->out : "demo";
     const hn_status status = hn_simulate(&report, &simulate, run, err);
@@ -167,64 +181,142 @@ static hn_status run_help(const cli_options *options, hn_run *run, hn_error *err
     (void)run;
     const cli_command *const command = options->n_args > 0 ? find(options->args[0]) : NULL;
     if (options->n_args > 0 && !command)
-        return cli_fail(err, HN_USAGE, "help: \"%s\" is no command; see hinet --help", options->args[0]);
+        return cli_fail(err, HN_USAGE, "help: \"%s\" is no command; see hinet --help",
+                        options->args[0]);
     char *const text = command ? cli_help_command(command) : cli_help_all();
-    const hn_status status = text ? cli_print(text, err) : cli_fail(err, HN_NO_MEMORY, "no memory for the help");
+    const hn_status status =
+        text ? cli_print(text, err) : cli_fail(err, HN_NO_MEMORY, "no memory for the help");
     free(text);
     return status;
 }
 
-/* ---- The table ----------------------------------------------------------------------------------- */
+/* ---- The table ---------------------------------------------------------------------------- */
 
 #define RUN_BITS (CLI_BIT(THREADS) | CLI_BIT(MEMORY) | CLI_BIT(QUIET) | CLI_BIT(HELP))
 
 const cli_command cli_commands[] = {
-    {"check", "check CONFIG [OPTIONS]", "read a config and its data, and tell what was understood",
-     "Reads the config and the data and prints features with their cardinality, missing\n"
-     "and unseen rates; rows, positives and rates of each cell and split; and bad rows as\n"
-     "file:line:column. Writes nothing.\n",
-     "  hinet check demo/config.yaml\n", RUN_BITS | CLI_BIT(SET) | CLI_BIT(TEMP) | CLI_BIT(JSON), 1, 1, "CONFIG", run_check},
-    {"train", "train CONFIG [OPTIONS]", "train a model and report every cell",
-     "Prepares the dataset where it is absent or stale, trains, and keeps the best bundle.\n"
-     "Writes best.hn, last.hn, history.jsonl and the prepared dataset into --out, which is\n"
-     "runs/NAME for a config NAME.yaml. Ctrl-C writes a checkpoint first; --resume goes on\n"
-     "from it, and gives the bytes that an undisturbed run gives.\n",
-     "  hinet train demo/config.yaml --out demo/run --set train.epochs=3\n",
-     RUN_BITS | CLI_BIT(SET) | CLI_BIT(OUT) | CLI_BIT(RESUME) | CLI_BIT(INIT) | CLI_BIT(JSON), 1, 1, "CONFIG", run_train},
-    {"eval", "eval BUNDLE [FILES | CONFIG] [OPTIONS]", "the metrics of a bundle",
-     "With data files: every cell's metrics on all their rows, read as the bundle's own\n"
-     "config says. With a config (a name ending in .yaml or .yml): on its test split. With\n"
-     "neither: the metrics that were stored when the bundle was trained.\n",
-     "  hinet eval demo/run/best.hn demo/config.yaml --json\n",
-     RUN_BITS | CLI_BIT(SET) | CLI_BIT(TEMP) | CLI_BIT(JSON), 1, SIZE_MAX, "BUNDLE", run_eval},
-    {"predict", "predict BUNDLE FILES|- [OPTIONS]", "score the rows of CSV files",
-     "Reads CSV from files, or from standard input (-), and writes each row back with one\n"
-     "more column for each task: p_TASK, the probability (with more underscores at its end\n"
-     "where the input has a column of that name). Rows keep their order; memory does not\n"
-     "grow with them. Labels, if there are any, are not looked at.\n",
-     "  hinet predict demo/run/best.hn today.csv.gz --out scored.csv\n"
-     "  zcat today.csv.gz | hinet predict demo/run/best.hn - | head\n",
-     RUN_BITS | CLI_BIT(OUT) | CLI_BIT(TEMP), 2, SIZE_MAX, "BUNDLE, or FILES (- for standard input),", run_predict},
-    {"info", "info BUNDLE [OPTIONS]", "what is in a bundle",
-     "Prints the model, its sizes, the schema, the metrics and the SAN table: how much each\n"
-     "scenario listens to each other.\n",
-     "  hinet info demo/run/best.hn\n", CLI_BIT(JSON) | CLI_BIT(HELP), 1, 1, "BUNDLE", run_info},
-    {"simulate", "simulate [OPTIONS]", "write a simulated platform to try things on",
-     "Writes a platform of six scenarios with clicks and orders into --out [demo]:\n"
-     "impressions (log.csv; several files over 50 million rows), users.csv, items.csv,\n"
-     "config.yaml, and truth.json with what only a simulation knows: the Bayes-optimal AUC\n"
-     "of every cell on the test days, and how the scenarios are related.\n",
-     "  hinet simulate --rows 1M --seed 1 --out demo\n",
-     RUN_BITS | CLI_BIT(ROWS) | CLI_BIT(SEED) | CLI_BIT(OUT) | CLI_BIT(JSON), 0, 0, "", run_simulate},
-    {"models", "models [OPTIONS]", "the models that can be trained",
-     "Prints the name of every model (model.name in the config), and where it is from.\n",
-     "  hinet models\n", CLI_BIT(JSON) | CLI_BIT(HELP), 0, 0, "", run_models},
-    {"config", "config [CONFIG] [OPTIONS]", "every option of a config, or a config with its defaults",
-     "Without an argument: every option with type, default, range and meaning, as Markdown.\n"
-     "With a config: that config with every default filled in, as YAML.\n",
-     "  hinet config demo/config.yaml --set train.rate=0.0005\n",
-     CLI_BIT(SET) | CLI_BIT(JSON) | CLI_BIT(HELP), 0, 1, "", run_config},
-    {"help", "help [COMMAND]", "tell about a command", "Prints the help of the program or of a command.\n",
-     "  hinet help train\n", CLI_BIT(HELP), 0, 1, "", run_help},
+    {
+        .name = "check",
+        .usage = "check CONFIG [OPTIONS]",
+        .summary = "read a config and its data, and tell what was understood",
+        .description =
+            "Reads the config and the data and prints features with their cardinality, missing\n"
+            "and unseen rates; rows, positives and rates of each cell and split; and bad rows as\n"
+            "file:line:column. Writes nothing.\n",
+        .example = "  hinet check demo/config.yaml\n",
+        .options = RUN_BITS | CLI_BIT(SET) | CLI_BIT(TEMP) | CLI_BIT(JSON),
+        .min_args = 1,
+        .max_args = 1,
+        .missing = "CONFIG",
+        .run = run_check,
+    },
+    {
+        .name = "train",
+        .usage = "train CONFIG [OPTIONS]",
+        .summary = "train a model and report every cell",
+        .description =
+            "Prepares the dataset where it is absent or stale, trains, and keeps the best bundle.\n"
+            "Writes best.hn, last.hn, history.jsonl and the prepared dataset into --out, which is\n"
+            "runs/NAME for a config NAME.yaml. Ctrl-C writes a checkpoint first; --resume goes on\n"
+            "from it, and gives the bytes that an undisturbed run gives.\n",
+        .example = "  hinet train demo/config.yaml --out demo/run --set train.epochs=3\n",
+        .options = RUN_BITS | CLI_BIT(SET) | CLI_BIT(OUT) | CLI_BIT(RESUME) | CLI_BIT(INIT) |
+                   CLI_BIT(JSON),
+        .min_args = 1,
+        .max_args = 1,
+        .missing = "CONFIG",
+        .run = run_train,
+    },
+    {
+        .name = "eval",
+        .usage = "eval BUNDLE [FILES | CONFIG] [OPTIONS]",
+        .summary = "the metrics of a bundle",
+        .description =
+            "With data files: every cell's metrics on all their rows, read as the bundle's own\n"
+            "config says. With a config (a name ending in .yaml or .yml): on its test split. With\n"
+            "neither: the metrics that were stored when the bundle was trained.\n",
+        .example = "  hinet eval demo/run/best.hn demo/config.yaml --json\n",
+        .options = RUN_BITS | CLI_BIT(SET) | CLI_BIT(TEMP) | CLI_BIT(JSON),
+        .min_args = 1,
+        .max_args = SIZE_MAX,
+        .missing = "BUNDLE",
+        .run = run_eval,
+    },
+    {
+        .name = "predict",
+        .usage = "predict BUNDLE FILES|- [OPTIONS]",
+        .summary = "score the rows of CSV files",
+        .description =
+            "Reads CSV from files, or from standard input (-), and writes each row back with one\n"
+            "more column for each task: p_TASK, the probability (with more underscores at its end\n"
+            "where the input has a column of that name). Rows keep their order; memory does not\n"
+            "grow with them. Labels, if there are any, are not looked at.\n",
+        .example = "  hinet predict demo/run/best.hn today.csv.gz --out scored.csv\n"
+                   "  zcat today.csv.gz | hinet predict demo/run/best.hn - | head\n",
+        .options = RUN_BITS | CLI_BIT(OUT) | CLI_BIT(TEMP),
+        .min_args = 2,
+        .max_args = SIZE_MAX,
+        .missing = "BUNDLE, or FILES (- for standard input),",
+        .run = run_predict,
+    },
+    {
+        .name = "info",
+        .usage = "info BUNDLE [OPTIONS]",
+        .summary = "what is in a bundle",
+        .description = "Prints the model, its sizes, the schema, the metrics and the SAN table: "
+                       "how much each\n"
+                       "scenario listens to each other.\n",
+        .example = "  hinet info demo/run/best.hn\n",
+        .options = CLI_BIT(JSON) | CLI_BIT(HELP),
+        .min_args = 1,
+        .max_args = 1,
+        .missing = "BUNDLE",
+        .run = run_info,
+    },
+    {
+        .name = "simulate",
+        .usage = "simulate [OPTIONS]",
+        .summary = "write a simulated platform to try things on",
+        .description =
+            "Writes a platform of six scenarios with clicks and orders into --out [demo]:\n"
+            "impressions (log.csv; several files over 50 million rows), users.csv, items.csv,\n"
+            "config.yaml, and truth.json with what only a simulation knows: the Bayes-optimal AUC\n"
+            "of every cell on the test days, and how the scenarios are related.\n",
+        .example = "  hinet simulate --rows 1M --seed 1 --out demo\n",
+        .options = RUN_BITS | CLI_BIT(ROWS) | CLI_BIT(SEED) | CLI_BIT(OUT) | CLI_BIT(JSON),
+        .run = run_simulate,
+    },
+    {
+        .name = "models",
+        .usage = "models [OPTIONS]",
+        .summary = "the models that can be trained",
+        .description =
+            "Prints the name of every model (model.name in the config), and where it is from.\n",
+        .example = "  hinet models\n",
+        .options = CLI_BIT(JSON) | CLI_BIT(HELP),
+        .run = run_models,
+    },
+    {
+        .name = "config",
+        .usage = "config [CONFIG] [OPTIONS]",
+        .summary = "every option of a config, or a config with its defaults",
+        .description = "Without an argument: every option with type, default, range and meaning, "
+                       "as Markdown.\n"
+                       "With a config: that config with every default filled in, as YAML.\n",
+        .example = "  hinet config demo/config.yaml --set train.rate=0.0005\n",
+        .options = CLI_BIT(SET) | CLI_BIT(JSON) | CLI_BIT(HELP),
+        .max_args = 1,
+        .run = run_config,
+    },
+    {
+        .name = "help",
+        .usage = "help [COMMAND]",
+        .summary = "tell about a command",
+        .description = "Prints the help of the program or of a command.\n",
+        .example = "  hinet help train\n",
+        .options = CLI_BIT(HELP),
+        .max_args = 1,
+        .run = run_help,
+    },
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;

@@ -13,11 +13,13 @@ enum { NAME_COLUMN = 22, LINE_WIDTH = 80 };
 static void add_option(FILE *out, cli_option option) {
     const char *const argument = cli_option_argument(option);
     char name[64];
-    snprintf(name, sizeof name, "--%s%s%s", cli_option_name(option), argument ? " " : "", argument ? argument : "");
+    snprintf(name, sizeof name, "--%s%s%s", cli_option_name(option), argument ? " " : "",
+             argument ? argument : "");
     int column = fprintf(out, "  %-*s", NAME_COLUMN, name);
     for (const char *word = cli_option_help(option); *word;) {
         const int length = (int)strcspn(word, " ");
-        if (column + 1 + length > LINE_WIDTH) column = fprintf(out, "\n  %-*s", NAME_COLUMN, "") - 1;
+        if (column + 1 + length > LINE_WIDTH)
+            column = fprintf(out, "\n  %-*s", NAME_COLUMN, "") - 1;
         column += fprintf(out, " %.*s", length, word);
         word += length;
         word += strspn(word, " ");
@@ -34,12 +36,14 @@ static void add_exit_codes(FILE *out) {
 
 static void add_all(FILE *out) {
     fputs("hinet " HN_VERSION ": multi-scenario, multi-task ranking with HiNet.\n\n"
-          "usage: hinet COMMAND [ARGUMENTS] [OPTIONS]\n\nCommands:\n", out);
+          "usage: hinet COMMAND [ARGUMENTS] [OPTIONS]\n\nCommands:\n",
+          out);
     for (size_t k = 0; k < cli_n_commands; k++)
         fprintf(out, "  %-10s %s\n", cli_commands[k].name, cli_commands[k].summary);
     fputs("\nhinet COMMAND --help tells about a command and shows an example.\n"
           "hinet --version prints the version.\n\n"
-          "Data goes to standard output; progress, messages and errors to standard error.\n\n", out);
+          "Data goes to standard output; progress, messages and errors to standard error.\n\n",
+          out);
     add_exit_codes(out);
 }
 
@@ -56,8 +60,10 @@ static char *written(const cli_command *command) {
     size_t n;
     FILE *const out = open_memstream(&text, &n);
     if (!out) return NULL;
-    if (command) add_command(out, command);
-    else add_all(out);
+    if (command)
+        add_command(out, command);
+    else
+        add_all(out);
     if (fclose(out) == 0) return text;
     free(text);
     return NULL;
@@ -81,7 +87,8 @@ static int edits(const char *a, const char *b) {
         int diagonal = row[0];
         row[0] = i;
         for (int j = 1; j <= m; j++) {
-            const int substituted = diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+            const int substituted =
+                diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
             diagonal = row[j];
             row[j] = least(row[j] + 1, row[j - 1] + 1, substituted);
         }

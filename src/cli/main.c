@@ -34,7 +34,8 @@ static int report_failure(hn_status status, const hn_error *err) {
 static hn_status unknown_command(const char *word, hn_error *err) {
     const char *names[64];
     size_t n = 0;
-    for (; n < cli_n_commands && n < sizeof names / sizeof *names; n++) names[n] = cli_commands[n].name;
+    for (; n < cli_n_commands && n < sizeof names / sizeof *names; n++)
+        names[n] = cli_commands[n].name;
     const char *const near = cli_nearest(word, names, n);
     if (near) return cli_fail(err, HN_USAGE, "\"%s\" is no command; did you mean %s?", word, near);
     return cli_fail(err, HN_USAGE, "\"%s\" is no command; see hinet --help", word);
@@ -48,12 +49,14 @@ static const cli_command *find_command(const char *name) {
 
 static hn_status print_help(const cli_command *command, hn_error *err) {
     char *const text = command ? cli_help_command(command) : cli_help_all();
-    const hn_status status = text ? cli_print(text, err) : cli_fail(err, HN_NO_MEMORY, "no memory for the help");
+    const hn_status status =
+        text ? cli_print(text, err) : cli_fail(err, HN_NO_MEMORY, "no memory for the help");
     free(text);
     return status;
 }
 
-static hn_status run_command(const cli_command *command, int argc, const char *const *argv, hn_error *err) {
+static hn_status run_command(const cli_command *command, int argc, const char *const *argv,
+                             hn_error *err) {
     cli_options options;
     hn_status status = cli_options_parse(&options, command, argc, argv, err);
     if (status != HN_OK) return status;
@@ -84,9 +87,13 @@ int main(int argc, char **argv) {
     }
     const char *const word = argv[1];
     const cli_command *const command = find_command(word);
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) status = cli_print("hinet " HN_VERSION, &err);
-    else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) status = print_help(NULL, &err);
-    else if (!command) status = unknown_command(word, &err);
-    else status = run_command(command, argc - 2, (const char *const *)argv + 2, &err);
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+        status = cli_print("hinet " HN_VERSION, &err);
+    else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        status = print_help(NULL, &err);
+    else if (!command)
+        status = unknown_command(word, &err);
+    else
+        status = run_command(command, argc - 2, (const char *const *)argv + 2, &err);
     return status == HN_OK ? 0 : report_failure(status, &err);
 }

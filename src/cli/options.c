@@ -41,8 +41,10 @@ static bool parse_scaled(double *out, const char *text, const char *units, doubl
 
 static hn_status parse_threads(cli_options *out, const char *text, hn_error *err) {
     double threads;
-    if (!parse_scaled(&threads, text, "", 1) || threads < 1 || threads > 256 || threads != floor(threads))
-        return cli_fail(err, HN_USAGE, "--threads: found \"%s\"; expected a number from 1 to 256", text);
+    if (!parse_scaled(&threads, text, "", 1) || threads < 1 || threads > 256 ||
+        threads != floor(threads))
+        return cli_fail(err, HN_USAGE, "--threads: found \"%s\"; expected a number from 1 to 256",
+                        text);
     out->threads = (int32_t)threads;
     return HN_OK;
 }
@@ -52,7 +54,8 @@ static hn_status parse_memory(cli_options *out, const char *text, hn_error *err)
     double bytes;
     if (!parse_scaled(&bytes, text, "KMGT", 1024) || bytes < mebibyte)
         return cli_fail(err, HN_USAGE,
-                        "--memory: found \"%s\"; expected a size of at least 1M, as in 512M or 2G", text);
+                        "--memory: found \"%s\"; expected a size of at least 1M, as in 512M or 2G",
+                        text);
     out->memory = (int64_t)bytes;
     return HN_OK;
 }
@@ -60,7 +63,8 @@ static hn_status parse_memory(cli_options *out, const char *text, hn_error *err)
 static hn_status parse_rows(cli_options *out, const char *text, hn_error *err) {
     double count;
     if (!parse_scaled(&count, text, "kMG", 1000) || count < 1 || count != floor(count))
-        return cli_fail(err, HN_USAGE, "--rows: found \"%s\"; expected a whole number, as in 100000 or 1M", text);
+        return cli_fail(err, HN_USAGE,
+                        "--rows: found \"%s\"; expected a whole number, as in 100000 or 1M", text);
     out->rows = (int64_t)count;
     return HN_OK;
 }
@@ -70,7 +74,8 @@ static hn_status parse_seed(cli_options *out, const char *text, hn_error *err) {
     errno = 0;
     const unsigned long long seed = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end || errno)
-        return cli_fail(err, HN_USAGE, "--seed: found \"%s\"; expected a whole number from 0 to 2^64 - 1", text);
+        return cli_fail(err, HN_USAGE,
+                        "--seed: found \"%s\"; expected a whole number from 0 to 2^64 - 1", text);
     out->seed = seed;
     return HN_OK;
 }
@@ -78,7 +83,8 @@ static hn_status parse_seed(cli_options *out, const char *text, hn_error *err) {
 static hn_status add_set(cli_options *out, const char *text, hn_error *err) {
     const char *const equals = strchr(text, '=');
     if (!equals || equals == text)
-        return cli_fail(err, HN_USAGE, "--set: found \"%s\"; expected KEY=VALUE, as in train.epochs=3", text);
+        return cli_fail(err, HN_USAGE,
+                        "--set: found \"%s\"; expected KEY=VALUE, as in train.epochs=3", text);
     out->sets[out->n_sets++] = text;
     return HN_OK;
 }
@@ -115,11 +121,13 @@ static hn_status unknown_option(const cli_command *command, const char *word, hn
     size_t n = 0;
     for (int k = 0; k < CLI_OPTIONS; k++)
         if (command->options & 1u << k) names[n++] = rows[k].name;
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + strspn(word, "-"), "="), word + strspn(word, "-"));
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + strspn(word, "-"), "="),
+             word + strspn(word, "-"));
     const char *const near = cli_nearest(name, names, n);
     const char *const hint = near ? near : "help";
-    return cli_fail(err, HN_USAGE, "%s: unknown option \"%s\"%s--%s%s; see hinet %s --help", command->name, word,
-                    near ? "; did you mean " : "; try ", hint, near ? "?" : "", command->name);
+    return cli_fail(err, HN_USAGE, "%s: unknown option \"%s\"%s--%s%s; see hinet %s --help",
+                    command->name, word, near ? "; did you mean " : "; try ", hint, near ? "?" : "",
+                    command->name);
 }
 
 /* Takes one option at argv[*at]; *at is left at the last word of it. */
@@ -132,10 +140,12 @@ static hn_status take_option(cli_options *out, const cli_command *command, int *
         if (!(command->options & 1u << k) || !names_option(row, name, length)) continue;
         const char *value = name[length] == '=' ? name + length + 1 : NULL;
         if (!row->argument && value)
-            return cli_fail(err, HN_USAGE, "--%s: found a value, \"%s\"; it takes none", row->name, value);
+            return cli_fail(err, HN_USAGE, "--%s: found a value, \"%s\"; it takes none", row->name,
+                            value);
         if (row->argument && !value) {
             if (*at + 1 >= argc)
-                return cli_fail(err, HN_USAGE, "--%s: %s is missing after it", row->name, row->argument);
+                return cli_fail(err, HN_USAGE, "--%s: %s is missing after it", row->name,
+                                row->argument);
             value = argv[++*at];
         }
         return set_option(out, (cli_option)k, value, err);
@@ -146,11 +156,11 @@ static hn_status take_option(cli_options *out, const cli_command *command, int *
 static hn_status check_args(const cli_options *options, const cli_command *command, hn_error *err) {
     if (options->help) return HN_OK;
     if (options->n_args < command->min_args)
-        return cli_fail(err, HN_USAGE, "%s: %s is missing; see hinet %s --help", command->name, command->missing,
-                        command->name);
+        return cli_fail(err, HN_USAGE, "%s: %s is missing; see hinet %s --help", command->name,
+                        command->missing, command->name);
     if (options->n_args > command->max_args)
-        return cli_fail(err, HN_USAGE, "%s: \"%s\" is one argument too many; see hinet %s --help", command->name,
-                        options->args[command->max_args], command->name);
+        return cli_fail(err, HN_USAGE, "%s: \"%s\" is one argument too many; see hinet %s --help",
+                        command->name, options->args[command->max_args], command->name);
     return HN_OK;
 }
 

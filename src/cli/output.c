@@ -38,7 +38,8 @@ static hn_status open_temporary(cli_output *out, hn_error *err) {
     if (out->fd < 0) {
         free(out->temporary);
         out->temporary = NULL;
-        return cli_fail(err, HN_CANNOT_CREATE, "%s: cannot be made: %s", out->path, strerror(errno));
+        return cli_fail(err, HN_CANNOT_CREATE, "%s: cannot be made: %s", out->path,
+                        strerror(errno));
     }
     if (fchmod(out->fd, 0666 & ~mask) != 0) { /* a file system without modes */
     }
@@ -50,8 +51,9 @@ hn_status cli_output_open(cli_output *out, const char *path, hn_error *err) {
     if (!path) return HN_OK;
     if (is_replaceable(path)) return open_temporary(out, err);
     out->fd = open(path, O_WRONLY | O_CLOEXEC);
-    return out->fd >= 0 ? HN_OK
-                        : cli_fail(err, HN_CANNOT_CREATE, "%s: cannot be opened: %s", path, strerror(errno));
+    return out->fd >= 0
+               ? HN_OK
+               : cli_fail(err, HN_CANNOT_CREATE, "%s: cannot be opened: %s", path, strerror(errno));
 }
 
 static hn_status write_all(cli_output *out, const char *bytes, size_t n, hn_error *err) {
@@ -63,7 +65,8 @@ static hn_status write_all(cli_output *out, const char *bytes, size_t n, hn_erro
             out->closed_pipe = true;
             return cli_fail(err, HN_INTERRUPTED, "%s: its reader has gone", out->name);
         } else if (errno != EINTR) {
-            return cli_fail(err, HN_IO_FAILED, "%s: cannot be written: %s", out->name, strerror(errno));
+            return cli_fail(err, HN_IO_FAILED, "%s: cannot be written: %s", out->name,
+                            strerror(errno));
         }
     }
     return HN_OK;
@@ -99,7 +102,8 @@ hn_status cli_output_close(cli_output *out, hn_status status, hn_error *err) {
     if (status != HN_OK && out->temporary) unlink(out->temporary);
     /* Standard output is closed too, for a file system may report a full disk only then. */
     if (close(out->fd) != 0 && status == HN_OK && errno != EINTR)
-        status = cli_fail(err, HN_IO_FAILED, "%s: cannot be written: %s", out->name, strerror(errno));
+        status =
+            cli_fail(err, HN_IO_FAILED, "%s: cannot be written: %s", out->name, strerror(errno));
     free(out->temporary);
     out->temporary = NULL;
     return out->closed_pipe ? HN_OK : status;
@@ -109,6 +113,7 @@ hn_status cli_print(const char *text, hn_error *err) {
     static cli_output out; /* large for a stack */
     hn_status status = cli_output_open(&out, NULL, err);
     if (status == HN_OK) status = cli_output_write(&out, text, strlen(text), err);
-    if (status == HN_OK && text[0] && text[strlen(text) - 1] != '\n') status = cli_output_write(&out, "\n", 1, err);
+    if (status == HN_OK && text[0] && text[strlen(text) - 1] != '\n')
+        status = cli_output_write(&out, "\n", 1, err);
     return cli_output_close(&out, status, err);
 }

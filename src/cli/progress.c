@@ -19,7 +19,8 @@ static double now_seconds(void) {
 }
 
 void cli_progress_start(cli_progress *progress, bool quiet) {
-    *progress = (cli_progress){.quiet = quiet, .terminal = isatty(STDERR_FILENO) == 1, .last = now_seconds()};
+    *progress = (cli_progress){
+        .quiet = quiet, .terminal = isatty(STDERR_FILENO) == 1, .last = now_seconds()};
 }
 
 void cli_progress_end(cli_progress *progress) {
@@ -44,8 +45,10 @@ static void format_quantity(char *out, size_t n, double quantity, double base, c
 
 static void format_eta(char *out, size_t n, double seconds) {
     const int64_t s = (int64_t)fmin(fmax(seconds, 0), 359999);
-    if (s >= 3600) snprintf(out, n, "%" PRId64 ":%02d:%02d", s / 3600, (int)(s / 60 % 60), (int)(s % 60));
-    else snprintf(out, n, "%d:%02d", (int)(s / 60), (int)(s % 60));
+    if (s >= 3600)
+        snprintf(out, n, "%" PRId64 ":%02d:%02d", s / 3600, (int)(s / 60 % 60), (int)(s % 60));
+    else
+        snprintf(out, n, "%d:%02d", (int)(s / 60), (int)(s % 60));
 }
 
 /* The figures that are known, after one another. */
@@ -70,8 +73,10 @@ static void format_figures(char *out, size_t n, const hn_progress *now) {
 }
 
 static void format_epoch(char *out, size_t n, const hn_progress *now) {
-    if (now->epochs > 0) snprintf(out, n, " %d/%d", (int)now->epoch, (int)now->epochs);
-    else out[0] = '\0';
+    if (now->epochs > 0)
+        snprintf(out, n, " %d/%d", (int)now->epoch, (int)now->epochs);
+    else
+        out[0] = '\0';
 }
 
 static void draw_bar(const hn_progress *now, const char *epoch, const char *figures) {
@@ -80,7 +85,8 @@ static void draw_bar(const hn_progress *now, const char *epoch, const char *figu
     for (int k = 0; k < BAR_CELLS; k++) bar[k] = k < (int)(part * BAR_CELLS + 0.5) ? '#' : '-';
     bar[BAR_CELLS] = '\0';
     if (now->total > 0)
-        fprintf(stderr, "\r%s%s [%s] %3.0f %%%s\033[K", now->phase, epoch, bar, floor(100 * part), figures);
+        fprintf(stderr, "\r%s%s [%s] %3.0f %%%s\033[K", now->phase, epoch, bar, floor(100 * part),
+                figures);
     else
         fprintf(stderr, "\r%s%s %.0f%s\033[K", now->phase, epoch, now->done, figures);
     fflush(stderr);
@@ -88,7 +94,8 @@ static void draw_bar(const hn_progress *now, const char *epoch, const char *figu
 
 static void write_line(const hn_progress *now, const char *epoch, const char *figures) {
     if (now->total > 0)
-        fprintf(stderr, "%s%s %.0f %%%s\n", now->phase, epoch, floor(100 * fmin(now->done / now->total, 1)), figures);
+        fprintf(stderr, "%s%s %.0f %%%s\n", now->phase, epoch,
+                floor(100 * fmin(now->done / now->total, 1)), figures);
     else
         fprintf(stderr, "%s%s %.0f%s\n", now->phase, epoch, now->done, figures);
 }
@@ -98,8 +105,10 @@ void cli_progress_show(void *user, const hn_progress *now) {
     if (progress->quiet || !now->phase) return;
     const double time = now_seconds();
     /* A new phase shows at once on a terminal; lines keep their distance all the same. */
-    const bool new_phase = progress->terminal && strncmp(progress->phase, now->phase, sizeof progress->phase - 1) != 0;
-    if (!new_phase && time - progress->last < (progress->terminal ? bar_seconds : line_seconds)) return;
+    const bool new_phase =
+        progress->terminal && strncmp(progress->phase, now->phase, sizeof progress->phase - 1) != 0;
+    if (!new_phase && time - progress->last < (progress->terminal ? bar_seconds : line_seconds))
+        return;
     progress->last = time;
     snprintf(progress->phase, sizeof progress->phase, "%s", now->phase);
     char epoch[32], figures[160];

@@ -32,7 +32,7 @@ typedef struct predictor {
     /* The block that is being scored. */
     const hn_rows *rows;
     const hn_impressions *raw;
-    hn_text *texts; /* [slices] what is to be written */
+    hn_text *texts;   /* [slices] what is to be written */
     hn_error *errors; /* [slices] */
     size_t text_capacity, error_capacity, slices;
 } predictor;
@@ -40,7 +40,8 @@ typedef struct predictor {
 /* ---- The header ------------------------------------------------------------------------- */
 
 /* Whether `name` is one of the header's fields. Quotes around a field do not count. */
-static bool has_column(const char *header, size_t n, const char *delimiter, const char *name, size_t length) {
+static bool has_column(const char *header, size_t n, const char *delimiter, const char *name,
+                       size_t length) {
     const char *at = header, *const end = header + n;
     while (at <= end) {
         const char *const found = memmem(at, (size_t)(end - at), delimiter, strlen(delimiter));
@@ -55,17 +56,22 @@ static bool has_column(const char *header, size_t n, const char *delimiter, cons
 }
 
 /* "p_TASK", with underscores added until no column of the input has the name. */
-static void add_task_column(hn_text *out, const predictor *p, const char *header, size_t n, const char *task) {
+static void add_task_column(hn_text *out, const predictor *p, const char *header, size_t n,
+                            const char *task) {
     hn_text name = {0};
     hn_text_add(&name, "p_%s", task);
-    while (!name.failed && has_column(header, n, p->delimiter, name.text, name.length)) hn_text_add(&name, "_");
+    while (!name.failed && has_column(header, n, p->delimiter, name.text, name.length))
+        hn_text_add(&name, "_");
     hn_text_bytes(out, p->delimiter, strlen(p->delimiter));
-    if (name.failed) out->failed = true;
-    else hn_text_bytes(out, name.text, name.length);
+    if (name.failed)
+        out->failed = true;
+    else
+        hn_text_bytes(out, name.text, name.length);
     hn_text_free(&name);
 }
 
-static hn_status write_header(void *user, const char *text, size_t n, const char *delimiter, hn_error *err) {
+static hn_status write_header(void *user, const char *text, size_t n, const char *delimiter,
+                              hn_error *err) {
     predictor *const p = user;
     if (p->delimiter) return HN_OK; /* one header, however many files */
     p->delimiter = hn_strdup(delimiter);
@@ -75,7 +81,8 @@ static hn_status write_header(void *user, const char *text, size_t n, const char
     for (int32_t t = 0; t < p->layout->tasks; t++)
         add_task_column(&line, p, text, n, p->bundle->config->tasks[t].name);
     hn_text_bytes(&line, "\n", 1);
-    const hn_status status = line.failed ? hn_no_memory(err, "the header") : p->write(p->user, line.text, line.length, err);
+    const hn_status status = line.failed ? hn_no_memory(err, "the header")
+                                         : p->write(p->user, line.text, line.length, err);
     hn_text_free(&line);
     return status;
 }
@@ -89,7 +96,8 @@ static hn_rows slice_of(const hn_rows *rows, const hn_layout *layout, int32_t fi
                      .scenario = rows->scenario + f,
                      .ids = rows->ids + f * (size_t)layout->ids,
                      .values = rows->values + f * (size_t)layout->values,
-                     .list_begin = rows->list_begin ? rows->list_begin + f * (size_t)layout->lists : NULL,
+                     .list_begin =
+                         rows->list_begin ? rows->list_begin + f * (size_t)layout->lists : NULL,
                      .list_ids = rows->list_ids};
 }
 
@@ -98,7 +106,8 @@ static void add_row(hn_text *out, const predictor *p, int32_t row, const hn_real
     hn_text_bytes(out, p->raw->line[row], p->raw->line_bytes[row]);
     for (int32_t t = 0; t < p->layout->tasks; t++) {
         char number[40];
-        const int n = snprintf(number, sizeof number, PROBABILITY_FORMAT, (double)hn_sigmoid(logits[t]));
+        const int n =
+            snprintf(number, sizeof number, PROBABILITY_FORMAT, (double)hn_sigmoid(logits[t]));
         hn_text_bytes(out, p->delimiter, strlen(p->delimiter));
         hn_text_bytes(out, number, (size_t)n);
     }
@@ -132,7 +141,8 @@ static hn_status reserve(predictor *p, size_t slices, hn_error *err) {
     return HN_OK;
 }
 
-static hn_status score_block(void *user, const hn_rows *rows, const hn_impressions *raw, hn_error *err) {
+static hn_status score_block(void *user, const hn_rows *rows, const hn_impressions *raw,
+                             hn_error *err) {
     predictor *const p = user;
     const size_t slices = ((size_t)rows->rows + SLICE_ROWS - 1) / SLICE_ROWS;
     HN_TRY(reserve(p, slices, err));
@@ -140,7 +150,8 @@ static hn_status score_block(void *user, const hn_rows *rows, const hn_impressio
     p->raw = raw;
     hn_pool_run(p->pool, (int64_t)slices, score_slice, p);
     for (size_t i = 0; i < slices; i++) {
-        if (p->errors[i].status != HN_OK) return hn_fail(err, p->errors[i].status, "%s", p->errors[i].text);
+        if (p->errors[i].status != HN_OK)
+            return hn_fail(err, p->errors[i].status, "%s", p->errors[i].text);
         HN_TRY(p->write(p->user, p->texts[i].text, p->texts[i].length, err));
     }
     return HN_OK;
@@ -175,14 +186,24 @@ static void close_predictor(predictor *p) {
 
 hn_status hn_predict(const hn_bundle *bundle, const char *const *files, size_t n_files,
                      hn_write write, void *user, const hn_run *run, hn_error *err) {
-    if (n_files == 0) return hn_fail(err, HN_USAGE, "predict: no files; expected at least one, or \"-\" for standard input");
-    predictor p = {.bundle = bundle, .layout = hn_schema_layout(bundle->schema), .write = write, .user = user};
-    const hn_raw_options options = {.files = files, .n_files = n_files, .scoring = true, .only = HN_NO_SPLIT,
-                                    .header = write_header, .rows = score_block, .user = &p};
+    if (n_files == 0)
+        return hn_fail(err, HN_USAGE,
+                       "predict: no files; expected at least one, or \"-\" for standard input");
+    predictor p = {
+        .bundle = bundle, .layout = hn_schema_layout(bundle->schema), .write = write, .user = user};
+    const hn_raw_options options = {.files = files,
+                                    .n_files = n_files,
+                                    .scoring = true,
+                                    .only = HN_NO_SPLIT,
+                                    .header = write_header,
+                                    .rows = score_block,
+                                    .user = &p};
     hn_log_counts counts = {0};
     hn_status status = hn_pool_create(&p.pool, run ? run->threads : 0, err);
     if (status == HN_OK) status = create_workers(&p, err);
-    if (status == HN_OK) status = hn_raw_read(&counts, bundle->config, bundle->schema, bundle->tables, &options, p.pool, run, err);
+    if (status == HN_OK)
+        status = hn_raw_read(&counts, bundle->config, bundle->schema, bundle->tables, &options,
+                             p.pool, run, err);
     hn_log_counts_free(&counts);
     close_predictor(&p);
     return status;

@@ -39,13 +39,14 @@ hn_status hn_bayes_add(hn_bayes *bayes, const uint64_t *records, size_t n, hn_er
 
 /* A cell's walk upwards in probability. Pairs (positive above negative) count 2, ties 1. */
 typedef struct walk {
-    uint64_t positives, negatives;     /* of lower probability */
+    uint64_t positives, negatives; /* of lower probability */
     uint64_t tied_positives, tied_negatives;
     unsigned __int128 double_pairs;
 } walk;
 
 static void end_tie(walk *w) {
-    w->double_pairs += (unsigned __int128)w->tied_positives * (2 * w->negatives + w->tied_negatives);
+    w->double_pairs +=
+        (unsigned __int128)w->tied_positives * (2 * w->negatives + w->tied_negatives);
     w->positives += w->tied_positives;
     w->negatives += w->tied_negatives;
     w->tied_positives = w->tied_negatives = 0;
@@ -76,8 +77,10 @@ hn_status hn_bayes_finish(hn_bayes_cell out[HN_BAYES_CELLS_MAX], hn_bayes *bayes
         } else if (record >> 1 != last >> 1) {
             end_tie(&w);
         }
-        if (record & 1) w.tied_positives++;
-        else w.tied_negatives++;
+        if (record & 1)
+            w.tied_positives++;
+        else
+            w.tied_negatives++;
         last = record;
     }
     end_cell(&out[last >> 60], &w);

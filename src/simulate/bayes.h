@@ -16,7 +16,10 @@ typedef struct hn_bayes_cell {
 /* One row of one cell in 8 bytes that sort by cell, then probability: the cell's number,
  * the probability's upper 59 bits (those below 1; 49 of its mantissa), the label. */
 static inline uint64_t hn_bayes_record(int32_t cell, double p, bool label) {
-    union { double number; uint64_t bits; } of = {p};
+    union {
+        double number;
+        uint64_t bits;
+    } of = {p};
     return (uint64_t)cell << 60 | of.bits >> 3 << 1 | label;
 }
 

@@ -36,8 +36,10 @@ int64_t hn_sim_log_files(const hn_sim_log *log) {
 }
 
 void hn_sim_log_name(char *out, size_t n, const hn_sim_log *log, int64_t i) {
-    if (hn_sim_log_files(log) == 1) snprintf(out, n, "log.csv");
-    else snprintf(out, n, "log-%04lld.csv", (long long)i);
+    if (hn_sim_log_files(log) == 1)
+        snprintf(out, n, "log.csv");
+    else
+        snprintf(out, n, "log-%04lld.csv", (long long)i);
 }
 
 /* ---- Rows ------------------------------------------------------------------------------ */
@@ -79,7 +81,8 @@ static size_t put_request(char *out, const hn_sim_request *request) {
 }
 
 static void add_row(log_piece *piece, const hn_sim_request *request, const hn_sim_user *user,
-                    const hn_truth *truth, const char *shared, size_t shared_bytes, int32_t position) {
+                    const hn_truth *truth, const char *shared, size_t shared_bytes,
+                    int32_t position) {
     double p[HN_SIM_TASKS];
     uint8_t outcome[HN_SIM_TASKS];
     hn_traffic_probabilities(p, truth, request, user, position);
@@ -155,7 +158,8 @@ static hn_status write_piece(output *out, const log_piece *piece, hn_bayes *baye
     if (!out->writer) HN_TRY(open_file(out, err));
     hn_writer_write(out->writer, piece->text, piece->bytes);
     for (int i = 0; i < HN_SIM_SCENARIOS; i++) rows += piece->scenario_rows[i];
-    for (int i = 0; i < HN_SIM_SCENARIOS; i++) out->log->scenario_rows[i] += piece->scenario_rows[i];
+    for (int i = 0; i < HN_SIM_SCENARIOS; i++)
+        out->log->scenario_rows[i] += piece->scenario_rows[i];
     for (int c = 0; c < HN_SIM_CELLS; c++) out->log->cell_positives[c] += piece->cell_positives[c];
     out->rows += (int64_t)rows;
     HN_TRY(hn_bayes_add(bayes, piece->test, piece->n_test, err));
@@ -166,17 +170,23 @@ static void show_progress(const output *out, const hn_run *run) {
     if (!run || !run->progress) return;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    const double seconds = (double)(now.tv_sec - out->start.tv_sec) + 1e-9 * (double)(now.tv_nsec - out->start.tv_nsec);
-    const hn_progress progress = {.phase = "simulate", .done = (double)out->rows, .total = (double)out->log->rows,
+    const double seconds = (double)(now.tv_sec - out->start.tv_sec) +
+                           1e-9 * (double)(now.tv_nsec - out->start.tv_nsec);
+    const hn_progress progress = {.phase = "simulate",
+                                  .done = (double)out->rows,
+                                  .total = (double)out->log->rows,
                                   .rows_per_s = seconds > 0 ? (double)out->rows / seconds : 0,
-                                  .loss = __builtin_nan(""), .memory_bytes = hn_memory_resident()};
+                                  .loss = __builtin_nan(""),
+                                  .memory_bytes = hn_memory_resident()};
     run->progress(run->user, &progress);
 }
 
 static hn_status write_all(output *out, window *w, int64_t pieces, hn_bayes *bayes, hn_pool *pool,
                            const hn_run *run, hn_error *err) {
     for (; w->first < pieces; w->first += w->n) {
-        if (hn_stopped(run)) return hn_fail(err, HN_INTERRUPTED, "simulate: stopped by request; the log is not whole");
+        if (hn_stopped(run))
+            return hn_fail(err, HN_INTERRUPTED,
+                           "simulate: stopped by request; the log is not whole");
         const int64_t n = pieces - w->first < w->n ? pieces - w->first : w->n;
         hn_pool_run(pool, n, make_piece, w);
         for (int64_t i = 0; i < n; i++) HN_TRY(write_piece(out, &w->pieces[i], bayes, err));
@@ -205,7 +215,8 @@ static void free_pieces(window *w) {
     hn_free(w->pieces);
 }
 
-hn_status hn_sim_log_write(hn_sim_log *log, hn_bayes *bayes, hn_pool *pool, const hn_run *run, hn_error *err) {
+hn_status hn_sim_log_write(hn_sim_log *log, hn_bayes *bayes, hn_pool *pool, const hn_run *run,
+                           hn_error *err) {
     const int64_t requests = (log->rows + HN_SIM_CANDIDATES - 1) / HN_SIM_CANDIDATES;
     const int64_t pieces = (requests + PIECE_REQUESTS - 1) / PIECE_REQUESTS;
     const int64_t wanted = (int64_t)hn_pool_threads(pool) * PIECES_A_WORKER;

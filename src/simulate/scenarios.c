@@ -11,7 +11,9 @@
 
 const char *const hn_sim_tasks[HN_SIM_TASKS] = {"click", "order"};
 
-/* The last factor of taste is price: a negative weight there means that thrift repels. */
+/* A table to be read by rows and columns. The last factor of taste is price: a negative
+ * weight there means that thrift repels. */
+/* clang-format off */
 const hn_sim_scenario hn_sim_scenarios[HN_SIM_SCENARIOS] = {
     {"home", 0.60, 21.0, 0.35,
      {{-1.9, {0.60, 0.50, 0.40, 0.35, 0.00, 0.00, 0.00, -0.30}, {0.65, 0.30, 0.00}, {0.50, 0.00}},
@@ -32,6 +34,7 @@ const hn_sim_scenario hn_sim_scenarios[HN_SIM_SCENARIOS] = {
      {{-1.6, {0.50, 0.40, 0.25, 0.15, 0.55, 0.00, 0.00, -0.40}, {0.50, 0.45, 0.10}, {0.35, 0.20}},
       {-0.9, {0.30, 0.00, 0.40, 0.00, 0.55, 0.00, 0.00, -0.60}, {0.20, 0.65, 0.00}, {0.10, 0.50}}}},
 };
+/* clang-format on */
 
 static double dot(const double *a, const double *b, int32_t n) {
     double sum = 0;

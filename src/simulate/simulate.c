@@ -24,7 +24,9 @@ static int64_t entities(int64_t rows, int64_t rows_each, int64_t most) {
 
 /* ---- The report ------------------------------------------------------------------------ */
 
-static json_t *real_or_null(double number) { return isfinite(number) ? json_real(number) : json_null(); }
+static json_t *real_or_null(double number) {
+    return isfinite(number) ? json_real(number) : json_null();
+}
 
 /* The mean over the cells that have both classes. */
 static double mean_auc(const hn_bayes_cell *cells) {
@@ -39,11 +41,13 @@ static json_t *cells_json(const hn_sim_log *log, const hn_bayes_cell *cells) {
     json_t *const all = json_array();
     for (int c = 0; c < HN_SIM_CELLS; c++) {
         const int i = c / HN_SIM_TASKS, t = c % HN_SIM_TASKS;
-        json_array_append_new(
-            all, json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "scenario", hn_sim_scenarios[i].name,
-                           "task", hn_sim_tasks[t], "bayes_auc", real_or_null(cells[c].auc),
-                           "test_rows", (json_int_t)cells[c].rows, "test_positives", (json_int_t)cells[c].positives,
-                           "rows", (json_int_t)log->scenario_rows[i], "positives", (json_int_t)log->cell_positives[c]));
+        json_array_append_new(all, json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "scenario",
+                                             hn_sim_scenarios[i].name, "task", hn_sim_tasks[t],
+                                             "bayes_auc", real_or_null(cells[c].auc), "test_rows",
+                                             (json_int_t)cells[c].rows, "test_positives",
+                                             (json_int_t)cells[c].positives, "rows",
+                                             (json_int_t)log->scenario_rows[i], "positives",
+                                             (json_int_t)log->cell_positives[c]));
     }
     return all;
 }
@@ -52,7 +56,8 @@ static json_t *relatedness_json(int32_t task) {
     json_t *const matrix = json_array();
     for (int32_t i = 0; i < HN_SIM_SCENARIOS; i++) {
         json_t *const row = json_array();
-        for (int32_t j = 0; j < HN_SIM_SCENARIOS; j++) json_array_append_new(row, json_real(hn_sim_relatedness(task, i, j)));
+        for (int32_t j = 0; j < HN_SIM_SCENARIOS; j++)
+            json_array_append_new(row, json_real(hn_sim_relatedness(task, i, j)));
         json_array_append_new(matrix, row);
     }
     return matrix;
@@ -60,18 +65,20 @@ static json_t *relatedness_json(int32_t task) {
 
 static json_t *scenario_names(void) {
     json_t *const names = json_array();
-    for (int32_t i = 0; i < HN_SIM_SCENARIOS; i++) json_array_append_new(names, json_string(hn_sim_scenarios[i].name));
+    for (int32_t i = 0; i < HN_SIM_SCENARIOS; i++)
+        json_array_append_new(names, json_string(hn_sim_scenarios[i].name));
     return names;
 }
 
 static json_t *truth_json(const hn_sim_log *log, const hn_bayes_cell *cells) {
     const hn_truth *const truth = log->truth;
-    return json_pack("{s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:{s:o}, s:{s:o, s:o}}", "rows", (json_int_t)log->rows,
-                     "seed", "", "users", (json_int_t)hn_truth_users(truth), "items",
-                     (json_int_t)hn_truth_items(truth), "shops", (json_int_t)hn_truth_shops(truth), "scenarios",
-                     scenario_names(), "cells", cells_json(log, cells), "mean", "bayes_auc",
-                     real_or_null(mean_auc(cells)), "relatedness", "click", relatedness_json(0),
-                     "order_given_click", relatedness_json(1));
+    return json_pack("{s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:{s:o}, s:{s:o, s:o}}", "rows",
+                     (json_int_t)log->rows, "seed", "", "users", (json_int_t)hn_truth_users(truth),
+                     "items", (json_int_t)hn_truth_items(truth), "shops",
+                     (json_int_t)hn_truth_shops(truth), "scenarios", scenario_names(), "cells",
+                     cells_json(log, cells), "mean", "bayes_auc", real_or_null(mean_auc(cells)),
+                     "relatedness", "click", relatedness_json(0), "order_given_click",
+                     relatedness_json(1));
 }
 
 /* A seed is 64 bits without a sign, JSON's integers have one: it is written as text.
@@ -86,13 +93,16 @@ static json_t *finished_json(const hn_sim_log *log, const hn_bayes_cell *cells) 
 }
 
 static void add_auc(hn_grid *grid, double auc) {
-    if (isfinite(auc)) hn_grid_cell(grid, "%.4f", auc);
-    else hn_grid_cell(grid, "-");
+    if (isfinite(auc))
+        hn_grid_cell(grid, "%.4f", auc);
+    else
+        hn_grid_cell(grid, "-");
 }
 
 static void add_cells(hn_text *text, const hn_sim_log *log, const hn_bayes_cell *cells) {
     hn_grid *const grid = hn_grid_create(7);
-    const char *const head[] = {"scenario", "task", "rows", "rate", "test rows", "test positives", "Bayes AUC"};
+    const char *const head[] = {"scenario",  "task",           "rows",     "rate",
+                                "test rows", "test positives", "Bayes AUC"};
     for (size_t h = 0; h < sizeof head / sizeof *head; h++) hn_grid_cell(grid, "%s", head[h]);
     for (int c = 0; c < HN_SIM_CELLS; c++) {
         const int i = c / HN_SIM_TASKS;
@@ -111,22 +121,30 @@ static void add_cells(hn_text *text, const hn_sim_log *log, const hn_bayes_cell 
 static void add_relatedness(hn_text *text) {
     hn_grid *const grid = hn_grid_create(1 + HN_SIM_SCENARIOS);
     hn_grid_cell(grid, "click");
-    for (int32_t i = 0; i < HN_SIM_SCENARIOS; i++) hn_grid_cell(grid, "%s", hn_sim_scenarios[i].name);
+    for (int32_t i = 0; i < HN_SIM_SCENARIOS; i++)
+        hn_grid_cell(grid, "%s", hn_sim_scenarios[i].name);
     for (int32_t i = 0; i < HN_SIM_SCENARIOS; i++) {
         hn_grid_cell(grid, "%s", hn_sim_scenarios[i].name);
-        for (int32_t j = 0; j < HN_SIM_SCENARIOS; j++) hn_grid_cell(grid, "%.2f", hn_sim_relatedness(0, i, j));
+        for (int32_t j = 0; j < HN_SIM_SCENARIOS; j++)
+            hn_grid_cell(grid, "%.2f", hn_sim_relatedness(0, i, j));
     }
     hn_grid_render(grid, text);
 }
 
 static void describe(hn_text *text, const hn_sim_log *log, const hn_bayes_cell *cells) {
     const hn_truth *const truth = log->truth;
-    hn_text_add(text, "%" PRId64 " impressions of %" PRId64 " items of %" PRId64 " shops to %" PRId64 " users, seed %" PRIu64 ".\n\n",
-                log->rows, hn_truth_items(truth), hn_truth_shops(truth), hn_truth_users(truth), hn_truth_seed(truth));
+    hn_text_add(text,
+                "%" PRId64 " impressions of %" PRId64 " items of %" PRId64 " shops to %" PRId64
+                " users, seed %" PRIu64 ".\n\n",
+                log->rows, hn_truth_items(truth), hn_truth_shops(truth), hn_truth_users(truth),
+                hn_truth_seed(truth));
     add_cells(text, log, cells);
-    hn_text_add(text, "Mean Bayes-optimal AUC of the cells on the test days: %.4f (the true probabilities' own; no model can expect more).\n\n",
+    hn_text_add(text,
+                "Mean Bayes-optimal AUC of the cells on the test days: %.4f (the true "
+                "probabilities' own; no model can expect more).\n\n",
                 mean_auc(cells));
-    hn_text_add(text, "How the scenarios are related (correlation of the true log-odds of a click):\n\n");
+    hn_text_add(text,
+                "How the scenarios are related (correlation of the true log-odds of a click):\n\n");
     add_relatedness(text);
     hn_text_add(text, "\nFiles are in %s; next: hinet train %s/config.yaml\n", log->dir, log->dir);
 }
@@ -145,7 +163,8 @@ static hn_status save_truth(const char *dir, const hn_report *report, hn_error *
 
 /* ---- The command -------------------------------------------------------------------------- */
 
-static hn_status finish_report(hn_report **out, const hn_sim_log *log, hn_bayes *bayes, hn_error *err) {
+static hn_status finish_report(hn_report **out, const hn_sim_log *log, hn_bayes *bayes,
+                               hn_error *err) {
     hn_bayes_cell cells[HN_BAYES_CELLS_MAX];
     hn_text text = {0};
     HN_TRY(hn_bayes_finish(cells, bayes, err));
@@ -169,10 +188,13 @@ static hn_status write_platform(hn_report **out, hn_sim_log *log, hn_bayes *baye
 
 static hn_status check_rows(int64_t rows, hn_error *err) {
     if (rows >= rows_min && rows <= rows_max) return HN_OK;
-    return hn_fail(err, HN_USAGE, "simulate: found %" PRId64 " rows; expected %" PRId64 " to %" PRId64, rows, rows_min, rows_max);
+    return hn_fail(err, HN_USAGE,
+                   "simulate: found %" PRId64 " rows; expected %" PRId64 " to %" PRId64, rows,
+                   rows_min, rows_max);
 }
 
-hn_status hn_simulate(hn_report **out, const hn_simulate_options *options, const hn_run *run, hn_error *err) {
+hn_status hn_simulate(hn_report **out, const hn_simulate_options *options, const hn_run *run,
+                      hn_error *err) {
     *out = NULL;
     HN_TRY(check_rows(options->rows, err));
     const char *const dir = run && run->out_dir ? run->out_dir : ".";
@@ -184,8 +206,10 @@ hn_status hn_simulate(hn_report **out, const hn_simulate_options *options, const
     hn_status status;
     HN_TRY_GOTO(status, end, hn_dir_make(dir, err));
     HN_TRY_GOTO(status, end, hn_pool_create(&pool, run ? run->threads : 0, err));
-    HN_TRY_GOTO(status, end, hn_truth_create(&truth, options->seed, entities(options->rows, rows_a_user, users_max),
-                                             entities(options->rows, rows_an_item, items_max), err));
+    HN_TRY_GOTO(status, end,
+                hn_truth_create(&truth, options->seed,
+                                entities(options->rows, rows_a_user, users_max),
+                                entities(options->rows, rows_an_item, items_max), err));
     log.truth = truth;
     HN_TRY_GOTO(status, end, hn_bayes_create(&bayes, memory / 8, dir, err));
     status = write_platform(out, &log, bayes, pool, run, err);

@@ -20,12 +20,14 @@ typedef struct hn_sim_log {
 } hn_sim_log;
 
 /* Writes the log file or files; rows of the test days go to `bayes`. */
-hn_status hn_sim_log_write(hn_sim_log *log, hn_bayes *bayes, hn_pool *pool, const hn_run *run, hn_error *err);
+hn_status hn_sim_log_write(hn_sim_log *log, hn_bayes *bayes, hn_pool *pool, const hn_run *run,
+                           hn_error *err);
 int64_t hn_sim_log_files(const hn_sim_log *log);
 /* The base name of file `i`. */
 void hn_sim_log_name(char *out, size_t n, const hn_sim_log *log, int64_t i);
 
-hn_status hn_sim_tables_write(const char *dir, const hn_truth *truth, const hn_run *run, hn_error *err);
+hn_status hn_sim_tables_write(const char *dir, const hn_truth *truth, const hn_run *run,
+                              hn_error *err);
 hn_status hn_sim_config_write(const hn_sim_log *log, hn_error *err);
 
 #endif

@@ -54,13 +54,15 @@ static bool is_shown(const hn_sim_request *request, int32_t n, int64_t item) {
 /* Different items: a repeated draw moves on to the next item that is not shown yet. */
 static void draw_candidates(hn_sim_request *request, uint64_t key, int64_t items) {
     for (int32_t k = 0; k < HN_SIM_CANDIDATES; k++) {
-        int64_t item = skewed(hn_random_unit(key, request->id, (uint64_t)(DRAW_ITEMS + k)), item_skew, items);
+        int64_t item =
+            skewed(hn_random_unit(key, request->id, (uint64_t)(DRAW_ITEMS + k)), item_skew, items);
         while (is_shown(request, k, item)) item = (item + 1) % items;
         request->candidates[k] = item;
     }
 }
 
-void hn_traffic_request(hn_sim_request *out, hn_sim_user *user, const hn_truth *truth, uint64_t id, uint64_t requests) {
+void hn_traffic_request(hn_sim_request *out, hn_sim_user *user, const hn_truth *truth, uint64_t id,
+                        uint64_t requests) {
     const uint64_t key = traffic_key(truth);
     *out = (hn_sim_request){.id = id};
     out->user = skewed(hn_random_unit(key, id, DRAW_USER), user_skew, hn_truth_users(truth));
@@ -71,8 +73,9 @@ void hn_traffic_request(hn_sim_request *out, hn_sim_user *user, const hn_truth *
     hn_truth_recent(out->recent, truth, user, id);
 }
 
-void hn_traffic_probabilities(double p[HN_SIM_TASKS], const hn_truth *truth, const hn_sim_request *request,
-                              const hn_sim_user *user, int32_t position) {
+void hn_traffic_probabilities(double p[HN_SIM_TASKS], const hn_truth *truth,
+                              const hn_sim_request *request, const hn_sim_user *user,
+                              int32_t position) {
     /* The hour as the log shows it: what a model cannot see must not be in the optimum. */
     const hn_sim_moment moment = {request->scenario, request->second_of_day / 3600, position};
     hn_truth_probabilities(p, user, hn_truth_item(truth, request->candidates[position]), moment);

@@ -12,8 +12,16 @@
 
 /* What is drawn; each has randomness of its own. */
 typedef enum purpose {
-    DRAW_AGE = 1, DRAW_CITY, DRAW_LEVEL, DRAW_USER, DRAW_CATEGORY, DRAW_BRAND, DRAW_SHOP,
-    DRAW_ITEM, DRAW_RECENT, PURPOSES
+    DRAW_AGE = 1,
+    DRAW_CITY,
+    DRAW_LEVEL,
+    DRAW_USER,
+    DRAW_CATEGORY,
+    DRAW_BRAND,
+    DRAW_SHOP,
+    DRAW_ITEM,
+    DRAW_RECENT,
+    PURPOSES
 } purpose;
 
 enum { ITEMS_A_SHOP = 10, PRICE = HN_SIM_FACTORS - 1 };
@@ -32,19 +40,22 @@ struct hn_truth {
 
 /* Shares of the variance; each set sums to 1. */
 static const double age_share = 0.25, city_share = 0.15, level_share = 0.15, own_user_share = 0.45;
-static const double category_share = 0.45, brand_share = 0.15, shop_share = 0.10, own_item_share = 0.30;
+static const double category_share = 0.45, brand_share = 0.15, shop_share = 0.10,
+                    own_item_share = 0.30;
 
 static double normal(const hn_truth *truth, purpose what, uint64_t whose, uint64_t which) {
     return hn_random_normal(truth->key[what], whose, which);
 }
 
-static int32_t pick(const hn_truth *truth, purpose what, uint64_t whose, uint64_t which, int32_t n) {
+static int32_t pick(const hn_truth *truth, purpose what, uint64_t whose, uint64_t which,
+                    int32_t n) {
     return (int32_t)(hn_random_unit(truth->key[what], whose, which) * n);
 }
 
 /* Fills `rows` × HN_SIM_FACTORS with normals, then makes every column's mean 0 and
  * variance 1, so that the relatedness of scenarios does not depend on the seed. */
-static void draw_effects(double (*out)[HN_SIM_FACTORS], int32_t rows, const hn_truth *truth, purpose what) {
+static void draw_effects(double (*out)[HN_SIM_FACTORS], int32_t rows, const hn_truth *truth,
+                         purpose what) {
     for (int32_t f = 0; f < HN_SIM_FACTORS; f++) {
         double sum = 0, squares = 0;
         for (int32_t r = 0; r < rows; r++) {
@@ -83,7 +94,8 @@ void hn_truth_user(hn_sim_user *out, const hn_truth *truth, int64_t user) {
 }
 
 /* The categories are drawn with probabilities proportional to exp(taste · category). */
-void hn_truth_recent(int32_t *out, const hn_truth *truth, const hn_sim_user *user, uint64_t request) {
+void hn_truth_recent(int32_t *out, const hn_truth *truth, const hn_sim_user *user,
+                     uint64_t request) {
     double upto[HN_SIM_CATEGORIES], total = 0;
     for (int32_t c = 0; c < HN_SIM_CATEGORIES; c++) {
         double liking = 0;
@@ -102,14 +114,17 @@ void hn_truth_recent(int32_t *out, const hn_truth *truth, const hn_sim_user *use
 /* ---- Items -------------------------------------------------------------------------- */
 
 static void draw_item(hn_sim_item *out, const hn_truth *truth, uint64_t v) {
-    const int32_t shop = (int32_t)(hn_random_unit(truth->key[DRAW_ITEM], v, 1002) * (double)truth->shops);
+    const int32_t shop =
+        (int32_t)(hn_random_unit(truth->key[DRAW_ITEM], v, 1002) * (double)truth->shops);
     *out = (hn_sim_item){.category = pick(truth, DRAW_ITEM, v, 1000, HN_SIM_CATEGORIES),
-                         .brand = pick(truth, DRAW_ITEM, v, 1001, HN_SIM_BRANDS), .shop = shop};
+                         .brand = pick(truth, DRAW_ITEM, v, 1001, HN_SIM_BRANDS),
+                         .shop = shop};
     for (int32_t f = 0; f < HN_SIM_FACTORS; f++)
-        out->taste[f] = (float)(sqrt(category_share) * truth->category[out->category][f] +
-                                sqrt(brand_share) * truth->brand[out->brand][f] +
-                                sqrt(shop_share) * normal(truth, DRAW_SHOP, (uint64_t)shop, (uint64_t)f) +
-                                sqrt(own_item_share) * normal(truth, DRAW_ITEM, v, (uint64_t)f));
+        out->taste[f] =
+            (float)(sqrt(category_share) * truth->category[out->category][f] +
+                    sqrt(brand_share) * truth->brand[out->brand][f] +
+                    sqrt(shop_share) * normal(truth, DRAW_SHOP, (uint64_t)shop, (uint64_t)f) +
+                    sqrt(own_item_share) * normal(truth, DRAW_ITEM, v, (uint64_t)f));
     /* The second quality is half the shop's, which its rating shows. */
     const double service = normal(truth, DRAW_SHOP, (uint64_t)shop, HN_SIM_FACTORS);
     for (int32_t g = 0; g < HN_SIM_QUALITIES; g++)
@@ -127,7 +142,8 @@ static double chance(double log_odds) { return 1 / (1 + exp(-log_odds)); }
 
 static double log_odds(const hn_sim_weights *w, const hn_sim_user *user, const hn_sim_item *item) {
     double sum = w->bias;
-    for (int32_t f = 0; f < HN_SIM_FACTORS; f++) sum += w->taste[f] * user->taste[f] * (double)item->taste[f];
+    for (int32_t f = 0; f < HN_SIM_FACTORS; f++)
+        sum += w->taste[f] * user->taste[f] * (double)item->taste[f];
     for (int32_t g = 0; g < HN_SIM_QUALITIES; g++) sum += w->quality[g] * (double)item->quality[g];
     for (int32_t a = 0; a < HN_SIM_HABITS; a++) sum += w->habit[a] * user->habit[a];
     return sum;
@@ -137,8 +153,10 @@ void hn_truth_probabilities(double p[HN_SIM_TASKS], const hn_sim_user *user,
                             const hn_sim_item *item, hn_sim_moment moment) {
     const double two_pi = 6.283185307179586, position_effect = -0.06;
     const hn_sim_scenario *const scenario = &hn_sim_scenarios[moment.scenario];
-    const double hour = scenario->hour_effect * cos(two_pi * (moment.hour - scenario->peak_hour) / 24);
-    p[0] = chance(log_odds(&scenario->outcome[0], user, item) + hour + position_effect * moment.position);
+    const double hour =
+        scenario->hour_effect * cos(two_pi * (moment.hour - scenario->peak_hour) / 24);
+    p[0] = chance(log_odds(&scenario->outcome[0], user, item) + hour +
+                  position_effect * moment.position);
     p[1] = p[0] * chance(log_odds(&scenario->outcome[1], user, item));
 }
 
@@ -153,15 +171,21 @@ static void draw_world(hn_truth *truth) {
     for (int64_t v = 0; v < truth->items; v++) draw_item(&truth->item[v], truth, (uint64_t)v);
 }
 
-hn_status hn_truth_create(hn_truth **out, uint64_t seed, int64_t users, int64_t items, hn_error *err) {
+hn_status hn_truth_create(hn_truth **out, uint64_t seed, int64_t users, int64_t items,
+                          hn_error *err) {
     *out = NULL;
     if (users < 1 || items < 1)
-        return hn_fail(err, HN_USAGE, "simulate: found %lld users and %lld items; expected at least one of each",
+        return hn_fail(err, HN_USAGE,
+                       "simulate: found %lld users and %lld items; expected at least one of each",
                        (long long)users, (long long)items);
     hn_truth *const truth = hn_alloc_zero(1, sizeof *truth);
     if (!truth) return hn_no_memory(err, "the simulated platform");
-    *truth = (hn_truth){.seed = seed, .users = users, .items = items, .shops = (items + ITEMS_A_SHOP - 1) / ITEMS_A_SHOP};
-    for (int k = 1; k < PURPOSES; k++) truth->key[k] = hn_random(seed, HN_STREAM_SIMULATE, (uint64_t)k);
+    *truth = (hn_truth){.seed = seed,
+                        .users = users,
+                        .items = items,
+                        .shops = (items + ITEMS_A_SHOP - 1) / ITEMS_A_SHOP};
+    for (int k = 1; k < PURPOSES; k++)
+        truth->key[k] = hn_random(seed, HN_STREAM_SIMULATE, (uint64_t)k);
     truth->item = hn_alloc((size_t)items, sizeof *truth->item);
     if (!truth->item) {
         hn_truth_free(truth);

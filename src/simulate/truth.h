@@ -14,16 +14,16 @@
 
 enum {
     HN_SIM_SCENARIOS = 6,
-    HN_SIM_TASKS = 2,      /* click, order */
-    HN_SIM_FACTORS = 8,    /* of taste; the last is price against thrift */
-    HN_SIM_QUALITIES = 3,  /* of an item, the same for every user */
-    HN_SIM_HABITS = 2,     /* of a user, the same for every item */
+    HN_SIM_TASKS = 2,     /* click, order */
+    HN_SIM_FACTORS = 8,   /* of taste; the last is price against thrift */
+    HN_SIM_QUALITIES = 3, /* of an item, the same for every user */
+    HN_SIM_HABITS = 2,    /* of a user, the same for every item */
     HN_SIM_AGES = 6,
     HN_SIM_CITIES = 40,
     HN_SIM_LEVELS = 5,
     HN_SIM_CATEGORIES = 32,
     HN_SIM_BRANDS = 200,
-    HN_SIM_RECENT = 6      /* categories looked at before a request */
+    HN_SIM_RECENT = 6 /* categories looked at before a request */
 };
 
 /* What one outcome depends on in one scenario. */
@@ -49,20 +49,21 @@ extern const char *const hn_sim_tasks[HN_SIM_TASKS];
 double hn_sim_relatedness(int32_t task, int32_t i, int32_t j);
 
 typedef struct hn_sim_user {
-    int32_t age, city, level; /* 0-based; shown in the users table */
-    int32_t tenure_days;      /* shown, and of no influence */
+    int32_t age, city, level;                           /* 0-based; shown in the users table */
+    int32_t tenure_days;                                /* shown, and of no influence */
     double taste[HN_SIM_FACTORS], habit[HN_SIM_HABITS]; /* hidden */
 } hn_sim_user;
 
 typedef struct hn_sim_item {
-    int32_t shop, category, brand; /* 0-based; shown in the items table */
-    float price, shop_rating;      /* shown */
+    int32_t shop, category, brand;                          /* 0-based; shown in the items table */
+    float price, shop_rating;                               /* shown */
     float taste[HN_SIM_FACTORS], quality[HN_SIM_QUALITIES]; /* hidden */
 } hn_sim_item;
 
 typedef struct hn_truth hn_truth;
 /* Memory O(items): users are computed when asked for. users, items ≥ 1. */
-hn_status hn_truth_create(hn_truth **out, uint64_t seed, int64_t users, int64_t items, hn_error *err);
+hn_status hn_truth_create(hn_truth **out, uint64_t seed, int64_t users, int64_t items,
+                          hn_error *err);
 void hn_truth_free(hn_truth *truth);
 int64_t hn_truth_users(const hn_truth *truth);
 int64_t hn_truth_items(const hn_truth *truth);
@@ -73,7 +74,8 @@ void hn_truth_user(hn_sim_user *out, const hn_truth *truth, int64_t user);
 const hn_sim_item *hn_truth_item(const hn_truth *truth, int64_t item);
 /* HN_SIM_RECENT categories that the user looked at before request `request`, drawn by
  * the user's taste: a noisy sight of it that grows with the number of requests. */
-void hn_truth_recent(int32_t *out, const hn_truth *truth, const hn_sim_user *user, uint64_t request);
+void hn_truth_recent(int32_t *out, const hn_truth *truth, const hn_sim_user *user,
+                     uint64_t request);
 
 /* Where and when an item is shown. */
 typedef struct hn_sim_moment {

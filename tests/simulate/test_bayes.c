@@ -16,7 +16,8 @@ static double pairwise_auc(const row *rows, int n, int32_t cell) {
     double won = 0, pairs = 0;
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++) {
-            if (rows[i].cell != cell || rows[j].cell != cell || !rows[i].label || rows[j].label) continue;
+            if (rows[i].cell != cell || rows[j].cell != cell || !rows[i].label || rows[j].label)
+                continue;
             pairs++;
             won += rows[i].p > rows[j].p ? 1 : rows[i].p == rows[j].p ? 0.5 : 0;
         }
@@ -39,7 +40,8 @@ static void agrees_with_counting_pairs(void **state) {
     (void)state;
     for (uint64_t trial = 0; trial < 40; trial++) {
         row rows[200];
-        const int n = 1 + (int)(trial * 5), steps = trial % 3 == 0 ? 5 : 1000000; /* few steps: many ties */
+        const int n = 1 + (int)(trial * 5),
+                  steps = trial % 3 == 0 ? 5 : 1000000; /* few steps: many ties */
         for (int i = 0; i < n; i++) {
             const uint64_t at = trial * 1000 + (uint64_t)i;
             rows[i].cell = (int32_t)(hn_random_unit(1, HN_STREAM_TEST, at) * 4) * 5;
@@ -51,11 +53,14 @@ static void agrees_with_counting_pairs(void **state) {
         for (int32_t c = 0; c < HN_BAYES_CELLS_MAX; c++) {
             const double expected = pairwise_auc(rows, n, c);
             uint64_t of_cell = 0, positives = 0;
-            for (int i = 0; i < n; i++) of_cell += rows[i].cell == c, positives += rows[i].cell == c && rows[i].label;
+            for (int i = 0; i < n; i++)
+                of_cell += rows[i].cell == c, positives += rows[i].cell == c && rows[i].label;
             assert_int_equal(cells[c].rows, of_cell);
             assert_int_equal(cells[c].positives, positives);
-            if (isnan(expected)) assert_true(isnan(cells[c].auc));
-            else assert_true(fabs(cells[c].auc - expected) < 1e-12);
+            if (isnan(expected))
+                assert_true(isnan(cells[c].auc));
+            else
+                assert_true(fabs(cells[c].auc - expected) < 1e-12);
         }
     }
 }
@@ -122,8 +127,10 @@ static void failed_allocations_leave_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_with_counting_pairs),    cmocka_unit_test(nothing_is_no_auc),
-        cmocka_unit_test(spilling_changes_nothing),      cmocka_unit_test(records_sort_like_cell_then_probability),
+        cmocka_unit_test(agrees_with_counting_pairs),
+        cmocka_unit_test(nothing_is_no_auc),
+        cmocka_unit_test(spilling_changes_nothing),
+        cmocka_unit_test(records_sort_like_cell_then_probability),
         cmocka_unit_test(failed_allocations_leave_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

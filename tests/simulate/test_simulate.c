@@ -75,7 +75,8 @@ static void assert_same_file(const char *a, const char *b, const char *name, boo
     free(y);
 }
 
-static const char *const files[] = {"log.csv", "users.csv", "items.csv", "config.yaml", "truth.json"};
+static const char *const files[] = {"log.csv", "users.csv", "items.csv", "config.yaml",
+                                    "truth.json"};
 
 static void threads_change_no_byte_and_seeds_do(void **state) {
     (void)state;
@@ -97,9 +98,10 @@ typedef struct line {
 
 static bool next_line(line *out, const char **at) {
     int used = 0;
-    const int fields = sscanf(*at, "%lld,%lld,%lld,%lld,%lld,%15[a-z],%63[0-9|],%lld,%lld,%d,%d\n%n", &out->request,
-                              &out->time, &out->date, &out->hour, &out->user, out->scenario, out->recent,
-                              &out->position, &out->item, &out->click, &out->order, &used);
+    const int fields =
+        sscanf(*at, "%lld,%lld,%lld,%lld,%lld,%15[a-z],%63[0-9|],%lld,%lld,%d,%d\n%n",
+               &out->request, &out->time, &out->date, &out->hour, &out->user, out->scenario,
+               out->recent, &out->position, &out->item, &out->click, &out->order, &used);
     if (fields != 11) return false;
     *at += used;
     return true;
@@ -167,8 +169,10 @@ static void the_bayes_auc_is_that_of_the_truth_on_the_rows_written(void **state)
         const json_t *const auc = json_object_get(cell, "bayes_auc");
         const double expected = pairwise_auc(&cells[c]);
         assert_int_equal(json_integer_value(json_object_get(cell, "test_rows")), cells[c].n);
-        if (isnan(expected)) assert_true(json_is_null(auc));
-        else assert_true(fabs(json_real_value(auc) - expected) < 1e-9);
+        if (isnan(expected))
+            assert_true(json_is_null(auc));
+        else
+            assert_true(fabs(json_real_value(auc) - expected) < 1e-9);
     }
     free(text);
     hn_truth_free(truth);
@@ -192,11 +196,14 @@ static void any_number_of_rows_comes_out_even(void **state) {
         json_t *const json = simulate("even", rows[k], 1, 2);
         int64_t sum = 0;
         for (size_t c = 0; c < HN_SIM_CELLS; c += HN_SIM_TASKS)
-            sum += json_integer_value(json_object_get(json_array_get(json_object_get(json, "cells"), c), "rows"));
+            sum += json_integer_value(
+                json_object_get(json_array_get(json_object_get(json, "cells"), c), "rows"));
         assert_int_equal(sum, rows[k]);
         assert_int_equal(lines_of(path_of("even", "log.csv")), rows[k] + 1);
-        assert_int_equal(lines_of(path_of("even", "users.csv")), 1 + json_integer_value(json_object_get(json, "users")));
-        assert_int_equal(lines_of(path_of("even", "items.csv")), 1 + json_integer_value(json_object_get(json, "items")));
+        assert_int_equal(lines_of(path_of("even", "users.csv")),
+                         1 + json_integer_value(json_object_get(json, "users")));
+        assert_int_equal(lines_of(path_of("even", "items.csv")),
+                         1 + json_integer_value(json_object_get(json, "items")));
         json_decref(json);
     }
 }
@@ -212,7 +219,8 @@ static void large_logs_are_several_files(void **state) {
     assert_ok(hn_truth_create(&truth, 1, 500, 500, &err));
     assert_ok(hn_pool_create(&pool, 2, &err));
     assert_ok(hn_bayes_create(&bayes, 1 << 20, folder, &err));
-    hn_sim_log log = {.rows = 50000, .rows_a_file = 20480, .dir = path_of("several", NULL), .truth = truth};
+    hn_sim_log log = {
+        .rows = 50000, .rows_a_file = 20480, .dir = path_of("several", NULL), .truth = truth};
     assert_ok(hn_sim_log_write(&log, bayes, pool, NULL, &err));
     assert_ok(hn_sim_config_write(&log, &err));
     assert_int_equal(hn_sim_log_files(&log), 3);
@@ -235,7 +243,8 @@ static void wrong_wishes_are_refused(void **state) {
     static const int64_t rows[] = {-1, 0, 999, 10000000001};
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         const hn_simulate_options options = {rows[k], 1};
-        assert_fails(HN_USAGE, "expected 1000 to 10000000000", hn_simulate(&report, &options, &run, &err));
+        assert_fails(HN_USAGE, "expected 1000 to 10000000000",
+                     hn_simulate(&report, &options, &run, &err));
         assert_null(report);
     }
     const hn_simulate_options options = {1000, 1};

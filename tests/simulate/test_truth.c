@@ -59,7 +59,8 @@ static double measured_relatedness(const hn_truth *truth, int32_t i, int32_t j) 
         }
     }
     const double covariance = sums[4] / n - sums[0] / n * sums[1] / n;
-    const double va = sums[2] / n - sums[0] / n * sums[0] / n, vb = sums[3] / n - sums[1] / n * sums[1] / n;
+    const double va = sums[2] / n - sums[0] / n * sums[0] / n,
+                 vb = sums[3] / n - sums[1] / n * sums[1] / n;
     return covariance / sqrt(va * vb);
 }
 
@@ -69,8 +70,10 @@ static void relatedness_is_the_correlation_of_log_odds(void **state) {
     for (int32_t i = 0; i < HN_SIM_SCENARIOS; i++) {
         assert_true(hn_sim_relatedness(0, i, i) == 1);
         for (int32_t j = 0; j < i; j++) {
-            const double said = hn_sim_relatedness(0, i, j), found = measured_relatedness(truth, i, j);
-            if (fabs(said - found) > 0.12) print_error("%d, %d: %.3f said, %.3f found\n", (int)i, (int)j, said, found);
+            const double said = hn_sim_relatedness(0, i, j),
+                         found = measured_relatedness(truth, i, j);
+            if (fabs(said - found) > 0.12)
+                print_error("%d, %d: %.3f said, %.3f found\n", (int)i, (int)j, said, found);
             assert_true(fabs(said - found) <= 0.12);
             assert_true(hn_sim_relatedness(0, j, i) == said);
         }
@@ -88,7 +91,8 @@ static void some_scenarios_are_close_and_some_are_not(void **state) {
     assert_true(hn_sim_relatedness(0, DEALS, LOCAL) > 0.3);
     assert_true(hn_sim_relatedness(0, HOME, DEALS) < 0.1);
     assert_true(hn_sim_relatedness(0, HOME, LOCAL) < 0.1);
-    assert_true(hn_sim_relatedness(0, HOME, VIDEO) > 0.4 && hn_sim_relatedness(0, HOME, VIDEO) < 0.8);
+    assert_true(hn_sim_relatedness(0, HOME, VIDEO) > 0.4 &&
+                hn_sim_relatedness(0, HOME, VIDEO) < 0.8);
     for (int i = 0; i < HN_SIM_SCENARIOS; i++) shares += hn_sim_scenarios[i].share;
     assert_true(fabs(shares - 1) < 1e-12);
 }
@@ -152,11 +156,13 @@ static void requests_are_in_order_of_time_and_show_different_items(void **state)
             assert_in_range(request.candidates[k], 0, ITEMS - 1);
             for (int j = 0; j < k; j++) assert_true(request.candidates[j] != request.candidates[k]);
         }
-        for (int k = 0; k < HN_SIM_RECENT; k++) assert_in_range(request.recent[k], 0, HN_SIM_CATEGORIES - 1);
+        for (int k = 0; k < HN_SIM_RECENT; k++)
+            assert_in_range(request.recent[k], 0, HN_SIM_CATEGORIES - 1);
     }
     for (int i = 0; i < HN_SIM_SCENARIOS; i++)
         assert_true(fabs((double)seen[i] / REQUESTS - hn_sim_scenarios[i].share) < 0.02);
-    for (int d = 0; d < HN_SIM_DAYS; d++) assert_in_range(days[d], REQUESTS / HN_SIM_DAYS - 2, REQUESTS / HN_SIM_DAYS + 2);
+    for (int d = 0; d < HN_SIM_DAYS; d++)
+        assert_in_range(days[d], REQUESTS / HN_SIM_DAYS - 2, REQUESTS / HN_SIM_DAYS + 2);
     assert_true(hours[12] > 2 * hours[0] && hours[0] > 0);
     hn_truth_free(truth);
 }
@@ -194,7 +200,8 @@ static void outcomes_have_the_probabilities_of_the_truth(void **state) {
             hn_traffic_probabilities(p, truth, &request, &user, k);
             hn_traffic_outcome(y, p, truth, r, k);
             assert_true(y[1] <= y[0]);
-            for (int t = 0; t < HN_SIM_TASKS; t++) excess[t] += y[t] - p[t], variance[t] += p[t] * (1 - p[t]);
+            for (int t = 0; t < HN_SIM_TASKS; t++)
+                excess[t] += y[t] - p[t], variance[t] += p[t] * (1 - p[t]);
         }
     }
     for (int t = 0; t < HN_SIM_TASKS; t++) assert_true(fabs(excess[t]) < 4 * sqrt(variance[t]));
