@@ -59,7 +59,8 @@ static inline float math_exp(float x) {
 }
 
 /* log(1 + x) for 0 ≤ x ≤ 1: 2·atanh(s) with s = x / (2 + x) ≤ 1/3, and
- * atanh(s) = s + s³·L(s²), L the Chebyshev fit of degree 3 (1.6e-8 before rounding). */
+ * 2·atanh(s) = 2s + 2s³·L(s²), L the Chebyshev fit of degree 3 (1.6e-8 before rounding).
+ * 2s = x - s·x is exact but for the smaller part. */
 static inline float math_log1p_unit(float x) {
     const float s = x / (2.0f + x);
     const float z = s * s;
@@ -67,7 +68,7 @@ static inline float math_log1p_unit(float x) {
     p = p * z + 0.141183099f;
     p = p * z + 0.2000378032f;
     p = p * z + 0.3333332017f;
-    return 2.0f * (s + s * z * p);
+    return x - s * (x - 2.0f * z * p);
 }
 
 /* By e^(-2|x|), or near 0, where that cancels, x + x³·T(x²), T of degree 4. */

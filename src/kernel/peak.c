@@ -2,6 +2,7 @@
  * with fused multiply-adds and nothing else, measured now, for clocks change by the minute. */
 #include "kernel/kernel.h"
 
+#include <math.h>
 #include <time.h>
 
 enum { CHAINS = 12, STEPS = 20000 }; /* 12 independent chains hide 4 cycles on 2 or 3 units */
@@ -50,12 +51,13 @@ double hn_kernel_peak(double seconds) {
     }
 #endif
     volatile float sink = 0;
-    double best = 1e30;
-    const double end = now() + seconds;
-    for (double start = now(), stop; start < end; start = stop) {
+    double best = INFINITY, start = now();
+    const double end = start + seconds;
+    do {
         sink = sink + chains();
-        stop = now();
-        if (stop - start < best) best = stop - start;
-    }
+        const double stop = now();
+        best = fmin(best, stop - start);
+        start = stop;
+    } while (start < end);
     return 2.0 * CHAINS * STEPS * lanes / best;
 }

@@ -101,8 +101,8 @@ static bool try_product(const hn_product *p, const matrices *x, bool shift, bool
 /* Another order of additions shows in one number of three or so, so that a product of few
  * columns needs more trials than one. */
 static int32_t trials_for(int32_t n) {
-    const int32_t trials = 96 / n;
-    return trials < 1 ? 1 : trials > 32 ? 32 : trials;
+    const int32_t trials = 64 / n;
+    return trials < 1 ? 1 : trials > 24 ? 24 : trials;
 }
 
 /* C = A·B and C += A·B in all trials, the one aligned and the other not, or the reverse. */
@@ -125,7 +125,7 @@ static bool is_large(const hn_product *p) { return (int64_t)p->n * p->k >= LARGE
 static int32_t list_counts(const hn_product *p, int32_t from, int32_t to, count *out) {
     int32_t n = 0;
     for (int32_t rows = from + 4; rows <= to && n < MOST_COUNTS; rows += 4) {
-        const int32_t step = rows <= 8 ? 4 : is_large(p) ? 16 : rows <= 32 ? 4 : 8;
+        const int32_t step = rows <= 8 ? 4 : is_large(p) ? (rows <= 48 ? 8 : 16) : rows <= 32 ? 4 : 8;
         if (rows % step == 0) out[n++] = (count){.rows = rows};
     }
     return n;
