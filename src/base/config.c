@@ -12,28 +12,33 @@
 static hn_status keep_names(hn_config *config, const char *name, const char *dir, hn_error *err) {
     config->path = hn_arena_strdup(&config->arena, name);
     config->dir = hn_arena_strdup(&config->arena, dir);
-    return config->path != NULL && config->dir != NULL ? HN_OK : hn_no_memory(err, "the config's path");
+    return config->path != NULL && config->dir != NULL ? HN_OK
+                                                       : hn_no_memory(err, "the config's path");
 }
 
 static hn_status resolve(hn_config *config, hn_error *err) {
     hn_text text = {0};
     hn_section_print(&text, &hn_config_root, config, 0);
-    config->yaml = text.failed || text.text == NULL ? NULL : hn_arena_strdup(&config->arena, text.text);
+    config->yaml =
+        text.failed || text.text == NULL ? NULL : hn_arena_strdup(&config->arena, text.text);
     hn_text_free(&text);
     return config->yaml != NULL ? HN_OK : hn_no_memory(err, "the resolved config");
 }
 
-static hn_status fill(hn_config *config, const char *text, size_t n, const char *const *overrides, size_t n_overrides, hn_error *err) {
+static hn_status fill(hn_config *config, const char *text, size_t n, const char *const *overrides,
+                      size_t n_overrides, hn_error *err) {
     hn_node *root = NULL;
     hn_config_reader reader = {.arena = &config->arena, .err = err};
     HN_TRY(hn_tree_parse(&root, text, n, config->path, true, &config->arena, err));
-    for (size_t i = 0; i < n_overrides; i++) HN_TRY(hn_config_override(&reader, root, overrides[i]));
+    for (size_t i = 0; i < n_overrides; i++)
+        HN_TRY(hn_config_override(&reader, root, overrides[i]));
     HN_TRY(hn_section_read(&reader, &hn_config_root, root, config));
     return resolve(config, err);
 }
 
-hn_status hn_config_parse(hn_config **out, const char *text, size_t n, const char *name, const char *dir,
-                          const char *const *overrides, size_t n_overrides, hn_error *err) {
+hn_status hn_config_parse(hn_config **out, const char *text, size_t n, const char *name,
+                          const char *dir, const char *const *overrides, size_t n_overrides,
+                          hn_error *err) {
     *out = NULL;
     hn_config *config = hn_alloc_zero(1, sizeof *config);
     if (config == NULL) return hn_no_memory(err, "a config");
@@ -50,7 +55,10 @@ hn_status hn_config_parse(hn_config **out, const char *text, size_t n, const cha
  * given by mistake does no harm. */
 static hn_status read_bounded(char **out, size_t *n, const char *path, hn_error *err) {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return hn_fail(err, HN_NO_INPUT, "%s: the config cannot be opened: %s; expected a YAML file", path, strerror(errno));
+    if (fd < 0)
+        return hn_fail(err, HN_NO_INPUT,
+                       "%s: the config cannot be opened: %s; expected a YAML file", path,
+                       strerror(errno));
     size_t got = 1;
     hn_status status = HN_OK;
     *n = 0;
@@ -67,7 +75,8 @@ static hn_status read_bounded(char **out, size_t *n, const char *path, hn_error 
     return status;
 }
 
-hn_status hn_config_load(hn_config **out, const char *path, const char *const *overrides, size_t n, hn_error *err) {
+hn_status hn_config_load(hn_config **out, const char *path, const char *const *overrides, size_t n,
+                         hn_error *err) {
     char *text = NULL, *dir = NULL;
     size_t bytes = 0;
     *out = NULL;

@@ -5,7 +5,8 @@
 
 #include "base/config_options.h"
 
-static hn_status expect_scalar(hn_config_reader *reader, const hn_option *option, const hn_node *node) {
+static hn_status expect_scalar(hn_config_reader *reader, const hn_option *option,
+                               const hn_node *node) {
     return node->kind == HN_NODE_SCALAR ? HN_OK : hn_config_mismatch(reader, option, node);
 }
 
@@ -20,17 +21,20 @@ static void print_or_null(hn_text *text, const char *value) {
 
 /* ---- Delimiters ---- */
 
-static hn_status read_delimiter(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_delimiter(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                                void *object) {
     HN_TRY(expect_scalar(reader, option, node));
     const char *text = node->text;
     if (strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0) text = "\t";
-    if (strlen(text) < 1 || strlen(text) > 8 || strpbrk(text, "\r\n") != NULL) return hn_config_mismatch(reader, option, node);
+    if (strlen(text) < 1 || strlen(text) > 8 || strpbrk(text, "\r\n") != NULL)
+        return hn_config_mismatch(reader, option, node);
     char *copy = hn_arena_strdup(reader->arena, text);
     memcpy((char *)object + option->offset, &copy, sizeof copy);
     return copy != NULL ? HN_OK : hn_no_memory(reader->err, "the config's texts");
 }
 
-static void print_delimiter(hn_text *text, const hn_option *option, const void *object, int indent) {
+static void print_delimiter(hn_text *text, const hn_option *option, const void *object,
+                            int indent) {
     (void)indent;
     const char *value;
     memcpy(&value, (const char *)object + option->offset, sizeof value);
@@ -38,29 +42,39 @@ static void print_delimiter(hn_text *text, const hn_option *option, const void *
 }
 
 static void describe_delimiter(char *buffer, size_t n, const hn_option *option) {
-    snprintf(buffer, n, "1 to 8 characters, tab%s", strcmp(option->def, "auto") == 0 ? " or auto" : "");
+    snprintf(buffer, n, "1 to 8 characters, tab%s",
+             strcmp(option->def, "auto") == 0 ? " or auto" : "");
 }
 
-const hn_value_type hn_value_delimiter = {false, read_delimiter, print_delimiter, describe_delimiter};
+const hn_value_type hn_value_delimiter = {false, read_delimiter, print_delimiter,
+                                          describe_delimiter};
 
 /* ---- Folds of rates ---- */
 
 enum { FOLDS_MAX = 1024 };
 
-static hn_status set_fold(hn_config_reader *reader, hn_config_feature *feature, hn_fold_by by, const char *column) {
+static hn_status set_fold(hn_config_reader *reader, hn_config_feature *feature, hn_fold_by by,
+                          const char *column) {
     feature->fold_by = by;
     feature->fold_column = column != NULL ? hn_arena_strdup(reader->arena, column) : NULL;
-    return column == NULL || feature->fold_column != NULL ? HN_OK : hn_no_memory(reader->err, "the config's texts");
+    return column == NULL || feature->fold_column != NULL
+               ? HN_OK
+               : hn_no_memory(reader->err, "the config's texts");
 }
 
-static hn_status read_fold(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_fold(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                           void *object) {
     hn_config_feature *feature = object;
     double folds;
     HN_TRY(expect_scalar(reader, option, node));
     if (strcmp(node->text, "hash") == 0 || strncmp(node->text, "hash ", 5) == 0) {
         const char *number = node->text + 4 + strspn(node->text + 4, " ");
-        if (!hn_number_parse(&folds, number) || folds < 2 || folds > FOLDS_MAX || folds != (int32_t)folds)
-            return hn_config_fail(reader, node->place, "found \"%.80s\"; expected hash N with N from 2 to %d: \"hash 5\"", node->text, FOLDS_MAX);
+        if (!hn_number_parse(&folds, number) || folds < 2 || folds > FOLDS_MAX ||
+            folds != (int32_t)folds)
+            return hn_config_fail(
+                reader, node->place,
+                "found \"%.80s\"; expected hash N with N from 2 to %d: \"hash 5\"", node->text,
+                FOLDS_MAX);
         feature->folds = (int32_t)folds;
         return set_fold(reader, feature, HN_FOLD_HASH, NULL);
     }
@@ -86,7 +100,8 @@ static void describe_fold(char *buffer, size_t n, const hn_option *option) {
 
 const hn_value_type hn_value_fold = {false, read_fold, print_fold, describe_fold};
 
-static hn_status read_past(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_past(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                           void *object) {
     hn_config_feature *feature = object;
     HN_TRY(expect_scalar(reader, option, node));
     if (!hn_text_is_name(node->text)) return hn_config_mismatch(reader, option, node);
@@ -131,12 +146,14 @@ static hn_status try_default(hn_config_reader *reader, hn_node *entry) {
     const hn_option *option = hn_section_option(&hn_feature_section, entry->key, ~0u);
     const size_t n = defaultable_names(names);
     if (option == NULL || (option->flags & HN_OPTION_DEFAULTABLE) == 0)
-        return hn_config_fail(reader, entry->key_place, "this is no default that features can have%s",
+        return hn_config_fail(reader, entry->key_place,
+                              "this is no default that features can have%s",
                               hn_hint(hint, sizeof hint, entry->key, names, n));
     return hn_node_is_null(entry) ? HN_OK : option->type->read(reader, option, entry, &scratch);
 }
 
-static hn_status read_defaults(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_defaults(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                               void *object) {
     (void)object;
     if (node->kind != HN_NODE_MAPPING) return hn_config_mismatch(reader, option, node);
     for (hn_node *entry = node->first; entry != NULL; entry = entry->next) {

@@ -21,17 +21,20 @@ static hn_status wrap(const hn_config_reader *reader, hn_node *node, const char 
     return HN_OK;
 }
 
-hn_status hn_section_expand(const hn_config_reader *reader, const hn_config_section *section, hn_node *node) {
+hn_status hn_section_expand(const hn_config_reader *reader, const hn_config_section *section,
+                            hn_node *node) {
     if (node->kind == HN_NODE_MAPPING) return HN_OK;
     if (section->expand != NULL) return section->expand(reader, node);
     return section->short_key != NULL ? wrap(reader, node, section->short_key) : HN_OK;
 }
 
 /* [click, like] → {click: {label: click}, like: {label: like}} */
-hn_status hn_map_expand(const hn_config_reader *reader, const hn_config_section *section, hn_node *node) {
+hn_status hn_map_expand(const hn_config_reader *reader, const hn_config_section *section,
+                        hn_node *node) {
     if (node->kind != HN_NODE_LIST || !section->listable) return HN_OK;
     if (node->n > HN_TASKS_MAX) /* finding duplicates below is quadratic */
-        return hn_config_fail(reader, node->place, "found %d names; expected at most %d", node->n, HN_TASKS_MAX);
+        return hn_config_fail(reader, node->place, "found %d names; expected at most %d", node->n,
+                              HN_TASKS_MAX);
     hn_node *item = node->first;
     node->kind = HN_NODE_MAPPING;
     node->first = node->last = NULL;
@@ -40,9 +43,11 @@ hn_status hn_map_expand(const hn_config_reader *reader, const hn_config_section 
         next = item->next;
         item->next = NULL;
         if (item->kind != HN_NODE_SCALAR || item->text[0] == '\0')
-            return hn_config_fail(reader, item->place, "found %s; expected a name", hn_node_kind_text(item));
+            return hn_config_fail(reader, item->place, "found %s; expected a name",
+                                  hn_node_kind_text(item));
         if (hn_node_find(node, item->text) != NULL)
-            return hn_config_fail(reader, item->place, "found \"%.80s\" twice; expected each name once", item->text);
+            return hn_config_fail(reader, item->place,
+                                  "found \"%.80s\" twice; expected each name once", item->text);
         item->key = item->text;
         item->plain = false;
         hn_node_append(node, item);

@@ -5,25 +5,33 @@
 
 #include "base/config_options.h"
 
-static void *field_of(const hn_option *option, void *object) { return (char *)object + option->offset; }
-static const void *value_of(const hn_option *option, const void *object) { return (const char *)object + option->offset; }
+static void *field_of(const hn_option *option, void *object) {
+    return (char *)object + option->offset;
+}
+static const void *value_of(const hn_option *option, const void *object) {
+    return (const char *)object + option->offset;
+}
 
 /* The items of a list, or the node itself as the only one; their number is checked. */
-static hn_status items_of(hn_node **first, int32_t *n, hn_config_reader *reader, const hn_option *option, hn_node *node) {
+static hn_status items_of(hn_node **first, int32_t *n, hn_config_reader *reader,
+                          const hn_option *option, hn_node *node) {
     const bool list = node->kind == HN_NODE_LIST;
     *first = list ? node->first : node;
     *n = list ? node->n : 1;
-    if (node->kind == HN_NODE_MAPPING || *n < option->min || *n > option->max) return hn_config_mismatch(reader, option, node);
+    if (node->kind == HN_NODE_MAPPING || *n < option->min || *n > option->max)
+        return hn_config_mismatch(reader, option, node);
     return HN_OK;
 }
 
-static hn_status expect_scalar(hn_config_reader *reader, const hn_option *option, const hn_node *item) {
+static hn_status expect_scalar(hn_config_reader *reader, const hn_option *option,
+                               const hn_node *item) {
     return item->kind == HN_NODE_SCALAR ? HN_OK : hn_config_mismatch(reader, option, item);
 }
 
 /* ---- Texts and columns ---- */
 
-static hn_status read_texts(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_texts(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                            void *object) {
     hn_node *item = NULL;
     hn_strings strings = {0};
     int32_t n = 0;
@@ -40,15 +48,21 @@ static hn_status read_texts(hn_config_reader *reader, const hn_option *option, h
     return HN_OK;
 }
 
-static hn_status read_columns(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_columns(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                              void *object) {
     HN_TRY(read_texts(reader, option, node, object));
     const hn_strings *columns = value_of(option, object);
     const char *twice = NULL;
     for (int32_t i = 0; i < columns->n; i++)
         if (!hn_text_is_name(columns->items[i]))
-            return hn_config_fail(reader, node->place, "found \"%.80s\" among the names; expected 1 to 200 characters without control characters", columns->items[i]);
+            return hn_config_fail(reader, node->place,
+                                  "found \"%.80s\" among the names; expected 1 to 200 characters "
+                                  "without control characters",
+                                  columns->items[i]);
     HN_TRY(hn_strings_duplicate(&twice, columns, reader));
-    return twice == NULL ? HN_OK : hn_config_fail(reader, node->place, "found \"%.80s\" twice; expected each name once", twice);
+    return twice == NULL ? HN_OK
+                         : hn_config_fail(reader, node->place,
+                                          "found \"%.80s\" twice; expected each name once", twice);
 }
 
 static void print_texts(hn_text *text, const hn_option *option, const void *object, int indent) {
@@ -63,7 +77,8 @@ static void print_texts(hn_text *text, const hn_option *option, const void *obje
 }
 
 static void describe_texts(char *buffer, size_t n, const hn_option *option) {
-    snprintf(buffer, n, option->min > 0 ? "a text or a list of at least one" : "a text or a list of texts");
+    snprintf(buffer, n,
+             option->min > 0 ? "a text or a list of at least one" : "a text or a list of texts");
 }
 
 static void describe_columns(char *buffer, size_t n, const hn_option *option) {
@@ -80,7 +95,8 @@ const hn_value_type hn_value_columns = {true, read_columns, print_texts, describ
 
 enum { WIDTH_MAX = 16384 };
 
-static hn_status read_units(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_units(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                            void *object) {
     hn_node *item = NULL;
     hn_units units = {0};
     int32_t n = 0;
@@ -88,7 +104,8 @@ static hn_status read_units(hn_config_reader *reader, const hn_option *option, h
     for (; units.n < n; item = item->next) {
         double width;
         HN_TRY(expect_scalar(reader, option, item));
-        if (!hn_number_parse(&width, item->text) || width < 1 || width > WIDTH_MAX || width != (int32_t)width)
+        if (!hn_number_parse(&width, item->text) || width < 1 || width > WIDTH_MAX ||
+            width != (int32_t)width)
             return hn_config_mismatch(reader, option, item);
         units.units[units.n++] = (int32_t)width;
     }
@@ -100,19 +117,22 @@ static void print_units(hn_text *text, const hn_option *option, const void *obje
     (void)indent;
     const hn_units *units = value_of(option, object);
     hn_text_add(text, " [");
-    for (int32_t i = 0; i < units->n; i++) hn_text_add(text, "%s%d", i > 0 ? ", " : "", units->units[i]);
+    for (int32_t i = 0; i < units->n; i++)
+        hn_text_add(text, "%s%d", i > 0 ? ", " : "", units->units[i]);
     hn_text_add(text, "]\n");
 }
 
 static void describe_units(char *buffer, size_t n, const hn_option *option) {
-    snprintf(buffer, n, "a list of %.0f to %.0f layer widths from 1 to %d", option->min, option->max, WIDTH_MAX);
+    snprintf(buffer, n, "a list of %.0f to %.0f layer widths from 1 to %d", option->min,
+             option->max, WIDTH_MAX);
 }
 
 const hn_value_type hn_value_units = {true, read_units, print_units, describe_units};
 
 /* ---- Comparisons ---- */
 
-static hn_status read_predicates(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_predicates(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                                 void *object) {
     hn_node *item = NULL;
     int32_t n = 0;
     HN_TRY(items_of(&item, &n, reader, option, node));
@@ -127,7 +147,8 @@ static hn_status read_predicates(hn_config_reader *reader, const hn_option *opti
     return HN_OK;
 }
 
-static void print_predicates(hn_text *text, const hn_option *option, const void *object, int indent) {
+static void print_predicates(hn_text *text, const hn_option *option, const void *object,
+                             int indent) {
     (void)indent;
     int32_t n;
     const hn_predicate *predicates = *(hn_predicate *const *)value_of(option, object);
@@ -145,4 +166,5 @@ static void describe_predicates(char *buffer, size_t n, const hn_option *option)
     snprintf(buffer, n, "comparisons like [\"date >= 20220425\", \"tab in [1, 0]\"]");
 }
 
-const hn_value_type hn_value_predicates = {true, read_predicates, print_predicates, describe_predicates};
+const hn_value_type hn_value_predicates = {true, read_predicates, print_predicates,
+                                           describe_predicates};

@@ -19,14 +19,16 @@ const char *hn_path_text(char *buffer, size_t n, const hn_key_path *path) {
     return buffer;
 }
 
-static hn_status fail_with(const hn_config_reader *reader, hn_place place, const char *format, va_list arguments)
-    __attribute__((format(printf, 3, 0)));
-static hn_status fail_with(const hn_config_reader *reader, hn_place place, const char *format, va_list arguments) {
+static hn_status fail_with(const hn_config_reader *reader, hn_place place, const char *format,
+                           va_list arguments) __attribute__((format(printf, 3, 0)));
+static hn_status fail_with(const hn_config_reader *reader, hn_place place, const char *format,
+                           va_list arguments) {
     char where[400], path[300], sentence[900];
     vsnprintf(sentence, sizeof sentence, format, arguments);
     hn_path_text(path, sizeof path, reader->path);
-    return hn_fail(reader->err, HN_BAD_CONFIG, "%s: %s%s%s", hn_place_text(where, sizeof where, place), path,
-                   path[0] != '\0' ? ": " : "", sentence);
+    return hn_fail(reader->err, HN_BAD_CONFIG, "%s: %s%s%s",
+                   hn_place_text(where, sizeof where, place), path, path[0] != '\0' ? ": " : "",
+                   sentence);
 }
 
 hn_status hn_config_fail(const hn_config_reader *reader, hn_place place, const char *format, ...) {
@@ -37,27 +39,33 @@ hn_status hn_config_fail(const hn_config_reader *reader, hn_place place, const c
     return status;
 }
 
-hn_status hn_config_fail_key(const hn_config_reader *reader, const hn_node *node, const char *key, const char *format, ...) {
+hn_status hn_config_fail_key(const hn_config_reader *reader, const hn_node *node, const char *key,
+                             const char *format, ...) {
     const hn_node *child = hn_node_find(node, key);
     const hn_key_path path = {reader->path, key};
     hn_config_reader below = *reader;
     below.path = &path;
     va_list arguments;
     va_start(arguments, format);
-    const hn_status status = fail_with(&below, child != NULL ? child->place : node->place, format, arguments);
+    const hn_status status =
+        fail_with(&below, child != NULL ? child->place : node->place, format, arguments);
     va_end(arguments);
     return status;
 }
 
-hn_status hn_config_mismatch(const hn_config_reader *reader, const hn_option *option, const hn_node *node) {
+hn_status hn_config_mismatch(const hn_config_reader *reader, const hn_option *option,
+                             const hn_node *node) {
     char expected[400];
     option->type->describe(expected, sizeof expected, option);
     if (node->kind == HN_NODE_SCALAR)
-        return hn_config_fail(reader, node->place, "found \"%.80s\"; expected %s", node->text, expected);
-    return hn_config_fail(reader, node->place, "found %s; expected %s", hn_node_kind_text(node), expected);
+        return hn_config_fail(reader, node->place, "found \"%.80s\"; expected %s", node->text,
+                              expected);
+    return hn_config_fail(reader, node->place, "found %s; expected %s", hn_node_kind_text(node),
+                          expected);
 }
 
-const char *hn_hint(char *buffer, size_t n, const char *word, const char *const *names, size_t n_names) {
+const char *hn_hint(char *buffer, size_t n, const char *word, const char *const *names,
+                    size_t n_names) {
     const char *near = hn_did_you_mean(word, names, n_names);
     buffer[0] = '\0';
     if (near != NULL) snprintf(buffer, n, "; did you mean \"%.80s\"?", near);
@@ -66,17 +74,21 @@ const char *hn_hint(char *buffer, size_t n, const char *word, const char *const 
 
 /* ---- Sections ---- */
 
-const hn_option *hn_section_option(const hn_config_section *section, const char *name, unsigned kinds) {
+const hn_option *hn_section_option(const hn_config_section *section, const char *name,
+                                   unsigned kinds) {
     for (int32_t i = 0; i < section->n; i++) {
         const hn_option *option = &section->options[i];
-        if (strcmp(option->name, name) == 0 && (option->kinds == 0 || (option->kinds & kinds) != 0)) return option;
+        if (strcmp(option->name, name) == 0 && (option->kinds == 0 || (option->kinds & kinds) != 0))
+            return option;
     }
     return NULL;
 }
 
 static int32_t selected(const hn_config_section *section, const void *object) {
     int32_t value;
-    memcpy(&value, (const char *)object + hn_section_option(section, section->selector, ~0u)->offset, sizeof value);
+    memcpy(&value,
+           (const char *)object + hn_section_option(section, section->selector, ~0u)->offset,
+           sizeof value);
     return value;
 }
 
@@ -89,7 +101,8 @@ const char *hn_section_kind_name(const hn_config_section *section, const void *o
 }
 
 /* The names of the options of these kinds, each once. */
-static size_t option_names(const char *names[NAMES_MAX], const hn_config_section *section, unsigned kinds) {
+static size_t option_names(const char *names[NAMES_MAX], const hn_config_section *section,
+                           unsigned kinds) {
     size_t n = 0;
     for (int32_t i = 0; i < section->n && n < NAMES_MAX; i++) {
         const hn_option *option = &section->options[i];
@@ -105,7 +118,8 @@ static void list_names(char *buffer, size_t n, const char *const *names, size_t 
         used += (size_t)snprintf(buffer + used, n - used, "%s%s", i > 0 ? ", " : "", names[i]);
 }
 
-static hn_status unknown_key(hn_config_reader *reader, const hn_config_section *section, const hn_node *entry, const void *object) {
+static hn_status unknown_key(hn_config_reader *reader, const hn_config_section *section,
+                             const hn_node *entry, const void *object) {
     const char *names[NAMES_MAX];
     char hint[300], list[500];
     const unsigned kinds = hn_section_kinds(section, object);
@@ -115,16 +129,20 @@ static hn_status unknown_key(hn_config_reader *reader, const hn_config_section *
     const size_t n = option_names(names, section, kinds);
     list_names(list, sizeof list, names, n);
     if (hn_section_option(section, entry->key, ~0u) != NULL)
-        return hn_config_fail(&below, entry->key_place, "this is no option where `%s` is %s; expected one of %s",
+        return hn_config_fail(&below, entry->key_place,
+                              "this is no option where `%s` is %s; expected one of %s",
                               section->selector, hn_section_kind_name(section, object), list);
     return hn_config_fail(&below, entry->key_place, "unknown key%s expected one of %s",
-                          hn_hint(hint, sizeof hint, entry->key, names, n)[0] != '\0' ? hint : ";", list);
+                          hn_hint(hint, sizeof hint, entry->key, names, n)[0] != '\0' ? hint : ";",
+                          list);
 }
 
-static hn_status check_keys(hn_config_reader *reader, const hn_config_section *section, const hn_node *node, const void *object) {
+static hn_status check_keys(hn_config_reader *reader, const hn_config_section *section,
+                            const hn_node *node, const void *object) {
     const unsigned kinds = hn_section_kinds(section, object);
     for (const hn_node *entry = node->first; entry != NULL; entry = entry->next)
-        if (hn_section_option(section, entry->key, kinds) == NULL) return unknown_key(reader, section, entry, object);
+        if (hn_section_option(section, entry->key, kinds) == NULL)
+            return unknown_key(reader, section, entry, object);
     return HN_OK;
 }
 
@@ -134,7 +152,8 @@ static hn_node *default_list(hn_arena *arena, const char *text) {
     while (list != NULL && *(text += strspn(text, " ")) != '\0') {
         const size_t n = strcspn(text, " ");
         const char *item_text = hn_arena_strndup(arena, text, n);
-        hn_node *item = item_text != NULL ? hn_node_create(arena, HN_NODE_SCALAR, item_text, none) : NULL;
+        hn_node *item =
+            item_text != NULL ? hn_node_create(arena, HN_NODE_SCALAR, item_text, none) : NULL;
         if (item == NULL) return NULL;
         hn_node_append(list, item);
         text += n;
@@ -143,11 +162,14 @@ static hn_node *default_list(hn_arena *arena, const char *text) {
 }
 
 /* What is read when the key is absent; NULL without an error: nothing. */
-static hn_status default_node(hn_node **out, hn_config_reader *reader, const hn_option *option, const hn_node *parent) {
+static hn_status default_node(hn_node **out, hn_config_reader *reader, const hn_option *option,
+                              const hn_node *parent) {
     const hn_place none = {.origin = "default"};
     *out = NULL;
     if (option->def != NULL)
-        *out = option->type->list ? default_list(reader->arena, option->def) : hn_node_create(reader->arena, HN_NODE_SCALAR, option->def, none);
+        *out = option->type->list
+                   ? default_list(reader->arena, option->def)
+                   : hn_node_create(reader->arena, HN_NODE_SCALAR, option->def, none);
     else if (option->type == &hn_value_section)
         *out = hn_node_create(reader->arena, HN_NODE_MAPPING, NULL, parent->place);
     else
@@ -155,24 +177,33 @@ static hn_status default_node(hn_node **out, hn_config_reader *reader, const hn_
     return *out != NULL ? HN_OK : hn_no_memory(reader->err, "the config's defaults");
 }
 
-static hn_status required(hn_config_reader *reader, const hn_option *option, const hn_node *parent, const hn_node *child) {
+static hn_status required(hn_config_reader *reader, const hn_option *option, const hn_node *parent,
+                          const hn_node *child) {
     char expected[400];
     option->type->describe(expected, sizeof expected, option);
-    return hn_config_fail(reader, child != NULL ? child->key_place : parent->place, "%s, but it is required; expected %s",
-                          child != NULL ? "nothing was written here" : "this key is absent", expected);
+    return hn_config_fail(reader, child != NULL ? child->key_place : parent->place,
+                          "%s, but it is required; expected %s",
+                          child != NULL ? "nothing was written here" : "this key is absent",
+                          expected);
 }
 
-static hn_status read_value(hn_config_reader *reader, const hn_option *option, hn_node *parent, void *object) {
+static hn_status read_value(hn_config_reader *reader, const hn_option *option, hn_node *parent,
+                            void *object) {
     hn_node *written = hn_node_find(parent, option->name), *node = written;
-    if (hn_node_is_null(node)) node = (option->flags & HN_OPTION_DEFAULTABLE) != 0 ? hn_node_find(reader->defaults, option->name) : NULL;
+    if (hn_node_is_null(node))
+        node = (option->flags & HN_OPTION_DEFAULTABLE) != 0
+                   ? hn_node_find(reader->defaults, option->name)
+                   : NULL;
     if (hn_node_is_null(node)) {
-        if ((option->flags & HN_OPTION_REQUIRED) != 0) return required(reader, option, parent, written);
+        if ((option->flags & HN_OPTION_REQUIRED) != 0)
+            return required(reader, option, parent, written);
         HN_TRY(default_node(&node, reader, option, parent));
     }
     return node != NULL ? option->type->read(reader, option, node, object) : HN_OK;
 }
 
-static hn_status read_option(hn_config_reader *reader, const hn_option *option, hn_node *parent, void *object) {
+static hn_status read_option(hn_config_reader *reader, const hn_option *option, hn_node *parent,
+                             void *object) {
     const hn_key_path path = {reader->path, option->name};
     reader->path = &path;
     const hn_status status = read_value(reader, option, parent, object);
@@ -180,27 +211,35 @@ static hn_status read_option(hn_config_reader *reader, const hn_option *option, 
     return status;
 }
 
-static hn_status read_options(hn_config_reader *reader, const hn_config_section *section, hn_node *node, void *object) {
+static hn_status read_options(hn_config_reader *reader, const hn_config_section *section,
+                              hn_node *node, void *object) {
     const unsigned kinds = hn_section_kinds(section, object);
     for (int32_t i = 0; i < section->n; i++) {
         const hn_option *option = &section->options[i];
-        const bool is_selector = section->selector != NULL && strcmp(option->name, section->selector) == 0;
-        if (!is_selector && (option->kinds == 0 || (option->kinds & kinds) != 0)) HN_TRY(read_option(reader, option, node, object));
+        const bool is_selector =
+            section->selector != NULL && strcmp(option->name, section->selector) == 0;
+        if (!is_selector && (option->kinds == 0 || (option->kinds & kinds) != 0))
+            HN_TRY(read_option(reader, option, node, object));
     }
     return HN_OK;
 }
 
-hn_status hn_section_read(hn_config_reader *reader, const hn_config_section *section, hn_node *node, void *object) {
+hn_status hn_section_read(hn_config_reader *reader, const hn_config_section *section, hn_node *node,
+                          void *object) {
     HN_TRY(hn_section_expand(reader, section, node));
     if (node->kind != HN_NODE_MAPPING)
-        return hn_config_fail(reader, node->place, "found %s; expected a mapping of options", hn_node_kind_text(node));
-    if (section->selector != NULL) HN_TRY(read_option(reader, hn_section_option(section, section->selector, ~0u), node, object));
+        return hn_config_fail(reader, node->place, "found %s; expected a mapping of options",
+                              hn_node_kind_text(node));
+    if (section->selector != NULL)
+        HN_TRY(
+            read_option(reader, hn_section_option(section, section->selector, ~0u), node, object));
     HN_TRY(check_keys(reader, section, node, object));
     HN_TRY(read_options(reader, section, node, object));
     return section->check != NULL ? section->check(reader, node, object) : HN_OK;
 }
 
-static hn_status read_section(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_section(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                              void *object) {
     return hn_section_read(reader, option->section, node, (char *)object + option->offset);
 }
 
@@ -218,7 +257,8 @@ const hn_value_type hn_value_section = {false, read_section, print_section, desc
 
 /* ---- Maps: named elements, each a section ---- */
 
-static hn_status read_element(hn_config_reader *reader, const hn_option *option, hn_node *entry, void *element) {
+static hn_status read_element(hn_config_reader *reader, const hn_option *option, hn_node *entry,
+                              void *element) {
     const hn_key_path path = {reader->path, entry->key};
     reader->path = &path;
     hn_status status;
@@ -227,21 +267,30 @@ static hn_status read_element(hn_config_reader *reader, const hn_option *option,
     if (name == NULL)
         status = hn_no_memory(reader->err, "the config's names");
     else if (!hn_text_is_name(name))
-        status = hn_config_fail(reader, entry->key_place, "found the name \"%.80s\"; expected 1 to 200 characters without control characters", name);
+        status = hn_config_fail(
+            reader, entry->key_place,
+            "found the name \"%.80s\"; expected 1 to 200 characters without control characters",
+            name);
     else if (hn_node_is_empty(entry))
-        status = hn_config_fail(reader, entry->key_place, "nothing was written here; expected its options, or null to leave it out");
+        status = hn_config_fail(
+            reader, entry->key_place,
+            "nothing was written here; expected its options, or null to leave it out");
     else
         status = hn_section_read(reader, option->section, entry, element);
     reader->path = path.up;
     return status;
 }
 
-_Static_assert(offsetof(hn_config_table, name) == 0 && offsetof(hn_config_task, name) == 0 && offsetof(hn_config_feature, name) == 0,
+_Static_assert(offsetof(hn_config_table, name) == 0 && offsetof(hn_config_task, name) == 0 &&
+                   offsetof(hn_config_feature, name) == 0,
                "read_element stores the name at the start");
 
-static bool is_left_out(const hn_node *entry) { return hn_node_is_null(entry) && !hn_node_is_empty(entry); }
+static bool is_left_out(const hn_node *entry) {
+    return hn_node_is_null(entry) && !hn_node_is_empty(entry);
+}
 
-static hn_status read_map(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_map(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                          void *object) {
     HN_TRY(hn_map_expand(reader, option->section, node));
     if (node->kind != HN_NODE_MAPPING) return hn_config_mismatch(reader, option, node);
     char *elements = hn_arena_alloc(reader->arena, (size_t)node->n + 1, option->section->size);
@@ -255,7 +304,8 @@ static hn_status read_map(hn_config_reader *reader, const hn_option *option, hn_
     }
     memcpy((char *)object + option->companion, &n, sizeof n);
     if (n >= option->min && n <= option->max) return HN_OK;
-    return hn_config_fail(reader, node->place, "found %d entries; expected %.0f to %.0f", n, option->min, option->max);
+    return hn_config_fail(reader, node->place, "found %d entries; expected %.0f to %.0f", n,
+                          option->min, option->max);
 }
 
 static void print_map(hn_text *text, const hn_option *option, const void *object, int indent) {
@@ -273,7 +323,8 @@ static void print_map(hn_text *text, const hn_option *option, const void *object
 }
 
 static void describe_map(char *buffer, size_t n, const hn_option *option) {
-    snprintf(buffer, n, "a mapping from names to options, %.0f to %.0f of them", option->min, option->max);
+    snprintf(buffer, n, "a mapping from names to options, %.0f to %.0f of them", option->min,
+             option->max);
 }
 
 const hn_value_type hn_value_map = {false, read_map, print_map, describe_map};

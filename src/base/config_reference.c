@@ -7,8 +7,10 @@
 
 static const char introduction[] =
     "# The config\n\n"
-    "A config is one YAML file that says how to read a log and what to train on it. Every option is\n"
-    "listed here with its type, default and meaning; this page is generated from the tables that the\n"
+    "A config is one YAML file that says how to read a log and what to train on it. Every option "
+    "is\n"
+    "listed here with its type, default and meaning; this page is generated from the tables that "
+    "the\n"
     "parser itself reads (`hinet config` prints it).\n\n"
     "```yaml\n"
     "log: {files: log/*.csv.gz, filter: [\"tab in [1, 0, 4]\"], drop_duplicates: true}\n"
@@ -29,18 +31,26 @@ static const char introduction[] =
     "train: {rate: 0.0005, batch: 2048, epochs: 12}\n"
     "```\n\n"
     "Rules:\n\n"
-    "- Unknown keys, wrong types, impossible values and keys that stand twice are errors with file, line\n"
-    "  and column. A key without a value, or with a plain `null` or `~`, is as if it were not there.\n"
+    "- Unknown keys, wrong types, impossible values and keys that stand twice are errors with "
+    "file, line\n"
+    "  and column. A key without a value, or with a plain `null` or `~`, is as if it were not "
+    "there.\n"
     "- Texts keep their characters: `01` stays `01`. One value may stand for a list of one.\n"
     "- Anchors, aliases, tags and several documents are refused; so are files over 1 MiB.\n"
     "- `--set key.path=value` puts a value, itself YAML, in place before anything is checked:\n"
     "  `--set train.rate=0.01 --set 'model={name: ple}' --set features.user_id=null`.\n"
-    "- A **comparison** is `column`, `column OP value` with OP one of `==` `!=` `<` `<=` `>` `>=`, or\n"
-    "  `column in [value, value]`. Cell and value are compared as numbers when both are, else as texts.\n"
-    "  Quote a column or value that holds an operator, a comma or blanks at its ends: `\"a<b\" == 'x, y'`.\n"
-    "- Wherever a column of the log may stand, `$file` may too: the base name of the file a row came from.\n"
-    "- The resolved config, with every option's value, is stored in the bundle. Threads, memory, output\n"
-    "  folder and progress are settings of a run (`--help`) and no options: they change no result.\n";
+    "- A **comparison** is `column`, `column OP value` with OP one of `==` `!=` `<` `<=` `>` `>=`, "
+    "or\n"
+    "  `column in [value, value]`. Cell and value are compared as numbers when both are, else as "
+    "texts.\n"
+    "  Quote a column or value that holds an operator, a comma or blanks at its ends: `\"a<b\" == "
+    "'x, y'`.\n"
+    "- Wherever a column of the log may stand, `$file` may too: the base name of the file a row "
+    "came from.\n"
+    "- The resolved config, with every option's value, is stored in the bundle. Threads, memory, "
+    "output\n"
+    "  folder and progress are settings of a run (`--help`) and no options: they change no "
+    "result.\n";
 
 typedef struct page {
     hn_text text;
@@ -66,18 +76,23 @@ static void default_text(char *buffer, size_t n, const hn_option *option) {
 }
 
 /* "id, list": the values of the selector that have the option. */
-static void kinds_text(char *buffer, size_t n, const hn_config_section *section, const hn_option *option) {
+static void kinds_text(char *buffer, size_t n, const hn_config_section *section,
+                       const hn_option *option) {
     size_t used = 0;
     buffer[0] = '\0';
     if (option->kinds == 0 || section->selector == NULL) return;
     const char *const *names = hn_section_option(section, section->selector, ~0u)->names;
     for (int i = 0; names[i] != NULL && used < n; i++)
-        if ((option->kinds >> i & 1) != 0) used += (size_t)snprintf(buffer + used, n - used, "%s%s", used > 0 ? ", " : "", names[i]);
+        if ((option->kinds >> i & 1) != 0)
+            used +=
+                (size_t)snprintf(buffer + used, n - used, "%s%s", used > 0 ? ", " : "", names[i]);
 }
 
-static void add_json(page *p, const char *key, const char *type, const char *def, const char *kinds, const hn_option *option) {
-    json_t *row = json_pack("{s:s, s:s, s:s*, s:s*, s:b, s:s}", "key", key, "type", type, "default", option->def != NULL ? def : NULL, "of",
-                            kinds[0] != '\0' ? kinds : NULL, "required", (option->flags & HN_OPTION_REQUIRED) != 0, "meaning",
+static void add_json(page *p, const char *key, const char *type, const char *def, const char *kinds,
+                     const hn_option *option) {
+    json_t *row = json_pack("{s:s, s:s, s:s*, s:s*, s:b, s:s}", "key", key, "type", type, "default",
+                            option->def != NULL ? def : NULL, "of", kinds[0] != '\0' ? kinds : NULL,
+                            "required", (option->flags & HN_OPTION_REQUIRED) != 0, "meaning",
                             option->meaning != NULL ? option->meaning : "");
     if (p->options == NULL || row == NULL || json_array_append_new(p->options, row) != 0) {
         json_decref(p->options);
@@ -85,14 +100,16 @@ static void add_json(page *p, const char *key, const char *type, const char *def
     }
 }
 
-static void add_row(page *p, const char *path, const hn_config_section *section, const hn_option *option) {
+static void add_row(page *p, const char *path, const hn_config_section *section,
+                    const hn_option *option) {
     char key[300], type[400], def[200], kinds[100];
     snprintf(key, sizeof key, "%s%s%s", path, path[0] != '\0' ? "." : "", option->name);
     option->type->describe(type, sizeof type, option);
     default_text(def, sizeof def, option);
     kinds_text(kinds, sizeof kinds, section, option);
     add_json(p, key, type, def, kinds, option);
-    hn_text_add(&p->text, "| `%s`%s%s%s | %s | ", option->name, kinds[0] != '\0' ? " (" : "", kinds, kinds[0] != '\0' ? ")" : "", type);
+    hn_text_add(&p->text, "| `%s`%s%s%s | %s | ", option->name, kinds[0] != '\0' ? " (" : "", kinds,
+                kinds[0] != '\0' ? ")" : "", type);
     if ((option->flags & HN_OPTION_REQUIRED) != 0)
         hn_text_add(&p->text, "required");
     else if (option->def != NULL) {
@@ -105,12 +122,15 @@ static void add_row(page *p, const char *path, const hn_config_section *section,
     hn_text_add(&p->text, " |\n");
 }
 
-static bool is_nested(const hn_option *option) { return option->type == &hn_value_section || option->type == &hn_value_map; }
+static bool is_nested(const hn_option *option) {
+    return option->type == &hn_value_section || option->type == &hn_value_map;
+}
 
 static void add_table(page *p, const char *path, const hn_config_section *section) {
     bool any = false;
     for (int32_t i = 0; i < section->n; i++) any = any || !is_nested(&section->options[i]);
-    if (any) hn_text_add(&p->text, "| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
+    if (any)
+        hn_text_add(&p->text, "| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
     for (int32_t i = 0; i < section->n; i++)
         if (!is_nested(&section->options[i])) add_row(p, path, section, &section->options[i]);
 }
@@ -127,8 +147,11 @@ static void add_section(page *p, const char *path, const hn_config_section *sect
 /* Sections nest at most twice: the recursion is over our own tables. */
 static void add_nested(page *p, const char *path, const hn_option *option) {
     char below[200];
-    snprintf(below, sizeof below, "%.80s%s%.80s%s", path, path[0] != '\0' ? "." : "", option->name, option->type == &hn_value_map ? ".NAME" : "");
-    hn_text_add(&p->text, "\n## `%s`%s\n\n%s\n\n", below, (option->flags & HN_OPTION_REQUIRED) != 0 ? " (required)" : "", option->section->about);
+    snprintf(below, sizeof below, "%.80s%s%.80s%s", path, path[0] != '\0' ? "." : "", option->name,
+             option->type == &hn_value_map ? ".NAME" : "");
+    hn_text_add(&p->text, "\n## `%s`%s\n\n%s\n\n", below,
+                (option->flags & HN_OPTION_REQUIRED) != 0 ? " (required)" : "",
+                option->section->about);
     add_section(p, below, option->section);
 }
 

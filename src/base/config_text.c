@@ -6,8 +6,10 @@
 
 /* Texts that YAML readers of some version take for something else. */
 static bool has_other_meaning(const char *value) {
-    static const char *const words[] = {"null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE",
-                                        "yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF", "y", "n", "Y", "N"};
+    static const char *const words[] = {"null",  "Null",  "NULL", "true", "True", "TRUE", "false",
+                                        "False", "FALSE", "yes",  "Yes",  "YES",  "no",   "No",
+                                        "NO",    "on",    "On",   "ON",   "off",  "Off",  "OFF",
+                                        "y",     "n",     "Y",    "N"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(value, words[i]) == 0) return true;
     return false;
@@ -15,8 +17,13 @@ static bool has_other_meaning(const char *value) {
 
 static bool is_plain(const char *value) {
     static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_$/";
-    static const char rest[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_$/.+*-";
-    return value[0] != '\0' && strchr(first, value[0]) != NULL && value[strspn(value, rest)] == '\0' && !has_other_meaning(value);
+    static const char rest[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_$/.+*-";
+    if (value[0] == '\0' || strchr(first, value[0]) == NULL || value[strspn(value, rest)] != '\0')
+        return false;
+    const bool octal = value[0] == '0' && value[1] >= '0' &&
+                       value[1] <= '9'; /* 01 is a text here, a number elsewhere */
+    return !octal && !has_other_meaning(value);
 }
 
 /* Decodes one well-formed character. */
@@ -36,7 +43,8 @@ static void print_character(hn_text *text, const unsigned char *s, size_t n, uns
         hn_text_add(text, "\\t");
     else if (code < 0x20 || (code >= 0x7f && code < 0xa0))
         hn_text_add(text, "\\x%02X", code);
-    else if (code == 0x2028 || code == 0x2029 || code == 0xfeff || (code >= 0xfff0 && code <= 0xffff))
+    else if (code == 0x2028 || code == 0x2029 || code == 0xfeff ||
+             (code >= 0xfff0 && code <= 0xffff))
         hn_text_add(text, "\\u%04X", code);
     else
         hn_text_bytes(text, s, n);
@@ -70,9 +78,12 @@ int32_t hn_strings_find(const hn_strings *strings, const char *text) {
     return -1;
 }
 
-static int compare_texts(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int compare_texts(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
-hn_status hn_strings_duplicate(const char **out, const hn_strings *strings, hn_config_reader *reader) {
+hn_status hn_strings_duplicate(const char **out, const hn_strings *strings,
+                               hn_config_reader *reader) {
     *out = NULL;
     if (strings->n < 2) return HN_OK;
     char **sorted = hn_alloc((size_t)strings->n, sizeof *sorted);

@@ -69,7 +69,8 @@ const char *hn_node_kind_text(const hn_node *node) {
 
 static hn_status fail_at(builder *b, hn_place place, const char *message) {
     char where[400];
-    return hn_fail(b->err, HN_BAD_CONFIG, "%s: %s", hn_place_text(where, sizeof where, place), message);
+    return hn_fail(b->err, HN_BAD_CONFIG, "%s: %s", hn_place_text(where, sizeof where, place),
+                   message);
 }
 
 static hn_place place_of(const builder *b, struct fy_token *token) {
@@ -82,12 +83,25 @@ static hn_place place_of(const builder *b, struct fy_token *token) {
     return place;
 }
 
+/* libfyaml's mark of what begins with a sign (a quote, * or &) is behind the sign. */
+static hn_place before_sign(hn_place place) {
+    if (place.column > 1) place.column--;
+    return place;
+}
+
+static hn_place scalar_place(const builder *b, struct fy_token *token) {
+    const hn_place place = place_of(b, token);
+    const enum fy_scalar_style style = token != NULL ? fy_token_scalar_style(token) : FYSS_PLAIN;
+    return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED ? before_sign(place) : place;
+}
+
 /* Copies a scalar's text; C strings cannot hold a NUL, so "\0" is refused. */
 static hn_status token_text(const char **out, builder *b, struct fy_token *token) {
     size_t n = 0;
     const char *text = token != NULL ? fy_token_get_text(token, &n) : "";
     if (text == NULL) text = "", n = 0;
-    if (memchr(text, '\0', n) != NULL) return fail_at(b, place_of(b, token), "found a NUL character in a text; expected none");
+    if (memchr(text, '\0', n) != NULL)
+        return fail_at(b, scalar_place(b, token), "found a NUL character in a text; expected none");
     *out = hn_arena_strndup(b->arena, text, n);
     return *out != NULL ? HN_OK : hn_no_memory(b->err, "the config's texts");
 }
@@ -96,15 +110,17 @@ static hn_status token_text(const char **out, builder *b, struct fy_token *token
 static hn_status take_key(builder *b, hn_node *mapping, struct fy_token *token) {
     const char *key = NULL;
     HN_TRY(token_text(&key, b, token));
-    const hn_place place = place_of(b, token);
+    const hn_place place = scalar_place(b, token);
     const hn_node *before = hn_node_find(mapping, key);
     if (before != NULL) {
         char where[400];
         return hn_fail(b->err, HN_BAD_CONFIG,
-                       "%s: found the key \"%.80s\" a second time (the first is in line %d); expected each key once: remove one",
+                       "%s: found the key \"%.80s\" a second time (the first is in line %d); "
+                       "expected each key once: remove one",
                        hn_place_text(where, sizeof where, place), key, before->key_place.line);
     }
-    if (mapping->n >= HN_CONFIG_KEYS_MAX) return fail_at(b, place, "found more than 8192 keys in one mapping");
+    if (mapping->n >= HN_CONFIG_KEYS_MAX)
+        return fail_at(b, place, "found more than 8192 keys in one mapping");
     b->key = key;
     b->key_place = place;
     return HN_OK;
@@ -116,10 +132,12 @@ static bool expects_key(const builder *b) {
 
 /* Puts a value under the pending key, into the open list, or at the root. */
 static hn_status add_node(hn_node **out, builder *b, hn_node_kind kind, struct fy_token *token) {
-    hn_place place = place_of(b, token);
+    hn_place place = kind == HN_NODE_SCALAR ? scalar_place(b, token) : place_of(b, token);
     if (b->key != NULL && (token == NULL || place.line == 0)) place = b->key_place;
-    if (expects_key(b)) return fail_at(b, place, "found a list or a mapping as a key; expected a plain text");
-    if (++b->nodes > HN_CONFIG_NODES_MAX) return fail_at(b, place, "found more than 65536 values; a config is smaller than that");
+    if (expects_key(b))
+        return fail_at(b, place, "found a list or a mapping as a key; expected a plain text");
+    if (++b->nodes > HN_CONFIG_NODES_MAX)
+        return fail_at(b, place, "found more than 65536 values; a config is smaller than that");
     hn_node *node = hn_node_create(b->arena, kind, NULL, place);
     if (node == NULL) return hn_no_memory(b->err, "the config's tree");
     if (b->key != NULL) {
@@ -137,7 +155,9 @@ static hn_status add_node(hn_node **out, builder *b, hn_node_kind kind, struct f
 
 static hn_status open_node(builder *b, hn_node_kind kind, struct fy_token *token) {
     hn_node *node = NULL;
-    if (b->depth >= HN_CONFIG_DEPTH_MAX) return fail_at(b, place_of(b, token), "found more than 16 levels of nesting; a config needs fewer");
+    if (b->depth >= HN_CONFIG_DEPTH_MAX)
+        return fail_at(b, place_of(b, token),
+                       "found more than 16 levels of nesting; a config needs fewer");
     HN_TRY(add_node(&node, b, kind, token));
     b->stack[b->depth++] = node;
     return HN_OK;
@@ -152,18 +172,26 @@ static hn_status add_scalar(builder *b, struct fy_token *token) {
 }
 
 static hn_status refuse_marks(builder *b, struct fy_token *anchor, struct fy_token *tag) {
-    if (anchor != NULL) return fail_at(b, place_of(b, anchor), "found an anchor (&name); write the value where it is used");
-    if (tag != NULL) return fail_at(b, place_of(b, tag), "found a tag (!type); the options know their types: remove it");
+    if (anchor != NULL)
+        return fail_at(b, before_sign(place_of(b, anchor)),
+                       "found an anchor (&name); write the value where it is used");
+    if (tag != NULL)
+        return fail_at(b, place_of(b, tag),
+                       "found a tag (!type); the options know their types: remove it");
     return HN_OK;
 }
 
 static hn_status take_event(builder *b, const struct fy_event *event) {
     switch (event->type) {
     case FYET_DOCUMENT_START:
-        if (++b->documents > 1) return fail_at(b, place_of(b, event->document_start.document_start), "found a second YAML document; expected one");
+        if (++b->documents > 1)
+            return fail_at(b, place_of(b, event->document_start.document_start),
+                           "found a second YAML document; expected one");
         return HN_OK;
     case FYET_ALIAS:
-        return fail_at(b, place_of(b, event->alias.anchor), "found an alias (*name; quote a text that begins with *); write the value where it is used");
+        return fail_at(b, before_sign(place_of(b, event->alias.anchor)),
+                       "found an alias (*name; quote a text that begins with *); write the value "
+                       "where it is used");
     case FYET_SCALAR:
         HN_TRY(refuse_marks(b, event->scalar.anchor, event->scalar.tag));
         return add_scalar(b, event->scalar.value);
@@ -174,11 +202,8 @@ static hn_status take_event(builder *b, const struct fy_event *event) {
         HN_TRY(refuse_marks(b, event->mapping_start.anchor, event->mapping_start.tag));
         return open_node(b, HN_NODE_MAPPING, event->mapping_start.mapping_start);
     case FYET_SEQUENCE_END:
-    case FYET_MAPPING_END:
-        b->depth--;
-        return HN_OK;
-    default:
-        return HN_OK;
+    case FYET_MAPPING_END: b->depth--; return HN_OK;
+    default: return HN_OK;
     }
 }
 
@@ -191,8 +216,11 @@ static hn_status syntax_error(const builder *b, struct fy_diag *diag) {
         place.column = error->column;
     }
     char where[400];
-    return hn_fail(b->err, HN_BAD_CONFIG, "%s: this is not YAML: %.200s (quote texts that hold : # [ ] { } , or begin with another sign)",
-                   hn_place_text(where, sizeof where, place), error != NULL && error->msg != NULL ? error->msg : "it cannot be parsed");
+    return hn_fail(b->err, HN_BAD_CONFIG,
+                   "%s: this is not YAML: %.200s (quote texts that hold : # [ ] { } , or begin "
+                   "with another sign)",
+                   hn_place_text(where, sizeof where, place),
+                   error != NULL && error->msg != NULL ? error->msg : "it cannot be parsed");
 }
 
 static hn_status take_events(builder *b, struct fy_parser *parser, struct fy_diag *diag) {
@@ -208,8 +236,12 @@ static hn_status take_events(builder *b, struct fy_parser *parser, struct fy_dia
 
 /* The length of the well-formed UTF-8 character at `s` that YAML allows; 0: none. */
 static size_t character_bytes(const unsigned char *s, size_t n) {
-    if (s[0] < 0x80) return s[0] >= 0x20 ? s[0] != 0x7f : s[0] == '\t' || s[0] == '\n' || s[0] == '\r';
-    const size_t bytes = s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    if (s[0] < 0x80)
+        return s[0] >= 0x20 ? s[0] != 0x7f : s[0] == '\t' || s[0] == '\n' || s[0] == '\r';
+    const size_t bytes = s[0] >= 0xc2 && s[0] < 0xe0   ? 2
+                         : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+                         : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                                       : 0;
     if (bytes == 0 || bytes > n) return 0;
     for (size_t i = 1; i < bytes; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
@@ -225,8 +257,10 @@ static hn_status check_characters(builder *b, const char *text, size_t n) {
         bytes = character_bytes((const unsigned char *)text + i, n - i);
         if (bytes == 0) {
             char where[400];
-            return hn_fail(b->err, HN_BAD_CONFIG, "%s: found the byte 0x%02x; expected YAML in UTF-8 without control characters",
-                           hn_place_text(where, sizeof where, place), (unsigned char)text[i]);
+            return hn_fail(
+                b->err, HN_BAD_CONFIG,
+                "%s: found the byte 0x%02x; expected YAML in UTF-8 without control characters",
+                hn_place_text(where, sizeof where, place), (unsigned char)text[i]);
         }
         if (text[i] == '\n') {
             place.line += b->positions;
@@ -241,7 +275,8 @@ static hn_status parse_into(builder *b, const char *text, size_t n) {
     struct fy_diag *diag = fy_diag_create(&diag_options);
     if (diag == NULL) return hn_no_memory(b->err, "the YAML parser");
     fy_diag_set_collect_errors(diag, true);
-    const struct fy_parse_cfg options = {.search_path = "", .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG, .diag = diag};
+    const struct fy_parse_cfg options = {
+        .search_path = "", .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG, .diag = diag};
     struct fy_parser *parser = fy_parser_create(&options);
     hn_status status = HN_OK;
     if (parser == NULL || fy_parser_set_string(parser, text, n) != 0)
@@ -253,12 +288,13 @@ static hn_status parse_into(builder *b, const char *text, size_t n) {
     return status;
 }
 
-hn_status hn_tree_parse(hn_node **out, const char *text, size_t n, const char *origin, bool positions,
-                        hn_arena *arena, hn_error *err) {
+hn_status hn_tree_parse(hn_node **out, const char *text, size_t n, const char *origin,
+                        bool positions, hn_arena *arena, hn_error *err) {
     *out = NULL;
     builder b = {.arena = arena, .err = err, .origin = origin, .positions = positions};
     const hn_place start = {origin, positions ? 1 : 0, 1};
-    if (n > HN_CONFIG_BYTES_MAX) return fail_at(&b, start, "found more than 1 MiB; a config is smaller than that");
+    if (n > HN_CONFIG_BYTES_MAX)
+        return fail_at(&b, start, "found more than 1 MiB; a config is smaller than that");
     HN_TRY(check_characters(&b, text, n));
     HN_TRY(parse_into(&b, text, n));
     if (b.root == NULL) b.root = hn_node_create(arena, HN_NODE_MAPPING, NULL, start);

@@ -32,8 +32,8 @@ struct hn_node {
 
 /* `out` is the root; an empty document is an empty mapping. Anchors, aliases, tags and
  * several documents are refused, so the tree is never larger than its text. */
-hn_status hn_tree_parse(hn_node **out, const char *text, size_t n, const char *origin, bool positions,
-                        hn_arena *arena, hn_error *err);
+hn_status hn_tree_parse(hn_node **out, const char *text, size_t n, const char *origin,
+                        bool positions, hn_arena *arena, hn_error *err);
 
 /* NULL where there is no memory. */
 hn_node *hn_node_create(hn_arena *arena, hn_node_kind kind, const char *text, hn_place place);
@@ -41,7 +41,7 @@ void hn_node_append(hn_node *parent, hn_node *child);
 hn_node *hn_node_find(const hn_node *mapping, const char *key); /* NULL: none */
 /* A plain `null`, `~` or nothing: as if the key were not there. NULL pointers too. */
 bool hn_node_is_null(const hn_node *node);
-bool hn_node_is_empty(const hn_node *node); /* nothing was written */
+bool hn_node_is_empty(const hn_node *node);         /* nothing was written */
 const char *hn_node_kind_text(const hn_node *node); /* "a list" … */
 
 /* "file:line:column" or the origin alone. */

@@ -9,10 +9,15 @@
 
 #include "base/config_options.h"
 
-static void *field_of(const hn_option *option, void *object) { return (char *)object + option->offset; }
-static const void *value_of(const hn_option *option, const void *object) { return (const char *)object + option->offset; }
+static void *field_of(const hn_option *option, void *object) {
+    return (char *)object + option->offset;
+}
+static const void *value_of(const hn_option *option, const void *object) {
+    return (const char *)object + option->offset;
+}
 
-static hn_status scalar_of(const char **out, hn_config_reader *reader, const hn_option *option, const hn_node *node) {
+static hn_status scalar_of(const char **out, hn_config_reader *reader, const hn_option *option,
+                           const hn_node *node) {
     if (node->kind != HN_NODE_SCALAR) return hn_config_mismatch(reader, option, node);
     *out = node->text;
     return HN_OK;
@@ -20,7 +25,8 @@ static hn_status scalar_of(const char **out, hn_config_reader *reader, const hn_
 
 /* ---- true and false ---- */
 
-static hn_status read_bool(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_bool(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                           void *object) {
     const char *text = NULL;
     HN_TRY(scalar_of(&text, reader, option, node));
     const bool yes = strcmp(text, "true") == 0;
@@ -47,37 +53,46 @@ const hn_value_type hn_value_bool = {false, read_bool, print_bool, describe_bool
 static bool integer_parse(int64_t *out, const char *text) {
     char *end = NULL;
     errno = 0;
-    const long long whole = text[strspn(text, "0123456789+-")] == '\0' ? strtoll(text, &end, 10) : 0;
+    const long long whole =
+        text[strspn(text, "0123456789+-")] == '\0' ? strtoll(text, &end, 10) : 0;
     if (end != NULL && end != text && *end == '\0' && errno == 0) {
         *out = whole;
         return true;
     }
     double value;
-    if (!hn_number_parse(&value, text) || value != floor(value) || fabs(value) > 9007199254740992.0) return false;
+    if (!hn_number_parse(&value, text) || value != floor(value) || fabs(value) > 9007199254740992.0)
+        return false;
     *out = (int64_t)value;
     return true;
 }
 
 static bool in_range(const hn_option *option, double value) {
-    const bool low = (option->flags & HN_OPTION_ABOVE_MIN) != 0 ? value <= option->min : value < option->min;
-    const bool high = (option->flags & HN_OPTION_BELOW_MAX) != 0 ? value >= option->max : value > option->max;
+    const bool low =
+        (option->flags & HN_OPTION_ABOVE_MIN) != 0 ? value <= option->min : value < option->min;
+    const bool high =
+        (option->flags & HN_OPTION_BELOW_MAX) != 0 ? value >= option->max : value > option->max;
     return !low && !high;
 }
 
-static hn_status integer_of(int64_t *out, hn_config_reader *reader, const hn_option *option, const hn_node *node) {
+static hn_status integer_of(int64_t *out, hn_config_reader *reader, const hn_option *option,
+                            const hn_node *node) {
     const char *text = NULL;
     HN_TRY(scalar_of(&text, reader, option, node));
-    return integer_parse(out, text) && in_range(option, (double)*out) ? HN_OK : hn_config_mismatch(reader, option, node);
+    return integer_parse(out, text) && in_range(option, (double)*out)
+               ? HN_OK
+               : hn_config_mismatch(reader, option, node);
 }
 
-static hn_status read_int32(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_int32(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                            void *object) {
     int64_t value = 0;
     HN_TRY(integer_of(&value, reader, option, node));
     *(int32_t *)field_of(option, object) = (int32_t)value;
     return HN_OK;
 }
 
-static hn_status read_int64(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_int64(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                            void *object) {
     return integer_of(field_of(option, object), reader, option, node);
 }
 
@@ -98,13 +113,15 @@ static void describe_integer(char *buffer, size_t n, const hn_option *option) {
 const hn_value_type hn_value_int32 = {false, read_int32, print_int32, describe_integer};
 const hn_value_type hn_value_int64 = {false, read_int64, print_int64, describe_integer};
 
-static hn_status read_uint64(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_uint64(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                             void *object) {
     const char *text = NULL;
     char *end = NULL;
     HN_TRY(scalar_of(&text, reader, option, node));
     errno = 0;
     const unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0' || errno != 0) return hn_config_mismatch(reader, option, node);
+    if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0' || errno != 0)
+        return hn_config_mismatch(reader, option, node);
     *(uint64_t *)field_of(option, object) = value;
     return HN_OK;
 }
@@ -121,11 +138,13 @@ static void describe_uint64(char *buffer, size_t n, const hn_option *option) {
 
 const hn_value_type hn_value_uint64 = {false, read_uint64, print_uint64, describe_uint64};
 
-static hn_status read_real(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_real(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                           void *object) {
     const char *text = NULL;
     double value;
     HN_TRY(scalar_of(&text, reader, option, node));
-    if (!hn_number_parse(&value, text) || !in_range(option, value)) return hn_config_mismatch(reader, option, node);
+    if (!hn_number_parse(&value, text) || !in_range(option, value))
+        return hn_config_mismatch(reader, option, node);
     *(double *)field_of(option, object) = value + 0.0; /* -0 is 0 */
     return HN_OK;
 }
@@ -136,7 +155,8 @@ void hn_number_text(char buffer[32], double value) {
         snprintf(buffer, 32, "%.*g", digits, value);
         char *comma = buffer + strcspn(buffer, "0123456789+-eE");
         for (; *comma != '\0'; comma++)
-            if (strchr("0123456789+-eE", *comma) == NULL) *comma = '.'; /* the locale's decimal sign */
+            if (strchr("0123456789+-eE", *comma) == NULL)
+                *comma = '.'; /* the locale's decimal sign */
         if (hn_number_parse(&back, buffer) && back == value) return;
     }
 }
@@ -152,7 +172,8 @@ static void describe_real(char *buffer, size_t n, const hn_option *option) {
     char min[32], max[32];
     hn_number_text(min, option->min);
     hn_number_text(max, option->max);
-    snprintf(buffer, n, "a number %s %s%s %s", (option->flags & HN_OPTION_ABOVE_MIN) != 0 ? "above" : "from", min,
+    snprintf(buffer, n, "a number %s %s%s %s",
+             (option->flags & HN_OPTION_ABOVE_MIN) != 0 ? "above" : "from", min,
              (option->flags & HN_OPTION_BELOW_MAX) != 0 ? " and below" : " to", max);
 }
 
@@ -165,7 +186,8 @@ static hn_status store_text(hn_config_reader *reader, const char *text, char **f
     return *field != NULL ? HN_OK : hn_no_memory(reader->err, "the config's texts");
 }
 
-static hn_status read_text(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_text(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                           void *object) {
     const char *text = NULL;
     HN_TRY(scalar_of(&text, reader, option, node));
     const double bytes = (double)strlen(text);
@@ -195,12 +217,15 @@ static void describe_text(char *buffer, size_t n, const hn_option *option) {
 
 const hn_value_type hn_value_text = {false, read_text, print_text, describe_text};
 
-static hn_status read_column(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_column(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                             void *object) {
     const char *text = NULL;
     HN_TRY(scalar_of(&text, reader, option, node));
     if (!hn_text_is_name(text)) return hn_config_mismatch(reader, option, node);
     if (text[0] == '$' && strcmp(text, "$file") != 0)
-        return hn_config_fail(reader, node->place, "found the column \"%.80s\"; the only one that begins with $ is $file", text);
+        return hn_config_fail(
+            reader, node->place,
+            "found the column \"%.80s\"; the only one that begins with $ is $file", text);
     return store_text(reader, text, field_of(option, object));
 }
 
@@ -219,14 +244,17 @@ static size_t count_names(const char *const *names) {
     return n;
 }
 
-static hn_status unknown_name(hn_config_reader *reader, const hn_option *option, const hn_node *node) {
+static hn_status unknown_name(hn_config_reader *reader, const hn_option *option,
+                              const hn_node *node) {
     char expected[400], hint[300];
     option->type->describe(expected, sizeof expected, option);
-    return hn_config_fail(reader, node->place, "found \"%.80s\"; expected %s%s", node->text, expected,
-                          hn_hint(hint, sizeof hint, node->text, option->names, count_names(option->names)));
+    return hn_config_fail(
+        reader, node->place, "found \"%.80s\"; expected %s%s", node->text, expected,
+        hn_hint(hint, sizeof hint, node->text, option->names, count_names(option->names)));
 }
 
-static hn_status read_enum(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_enum(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                           void *object) {
     const char *text = NULL;
     HN_TRY(scalar_of(&text, reader, option, node));
     for (int32_t i = 0; option->names[i] != NULL; i++) {
@@ -262,15 +290,18 @@ const hn_value_type hn_value_enum = {false, read_enum, print_enum, describe_enum
 
 /* ---- Comparisons ---- */
 
-static hn_status read_predicate(hn_config_reader *reader, const hn_option *option, hn_node *node, void *object) {
+static hn_status read_predicate(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                                void *object) {
     char place[400], path[300], where[720];
     const char *text = NULL;
     HN_TRY(scalar_of(&text, reader, option, node));
-    snprintf(where, sizeof where, "%s: %s", hn_place_text(place, sizeof place, node->place), hn_path_text(path, sizeof path, reader->path));
+    snprintf(where, sizeof where, "%s: %s", hn_place_text(place, sizeof place, node->place),
+             hn_path_text(path, sizeof path, reader->path));
     return hn_predicate_parse(field_of(option, object), text, reader->arena, where, reader->err);
 }
 
-static void print_predicate(hn_text *text, const hn_option *option, const void *object, int indent) {
+static void print_predicate(hn_text *text, const hn_option *option, const void *object,
+                            int indent) {
     (void)indent;
     const hn_predicate *predicate = value_of(option, object);
     hn_text_add(text, " ");
@@ -286,4 +317,5 @@ static void describe_predicate(char *buffer, size_t n, const hn_option *option) 
     snprintf(buffer, n, "a comparison like \"rating > 4\" or \"tab in [1, 0]\"");
 }
 
-const hn_value_type hn_value_predicate = {false, read_predicate, print_predicate, describe_predicate};
+const hn_value_type hn_value_predicate = {false, read_predicate, print_predicate,
+                                          describe_predicate};

@@ -15,7 +15,8 @@ typedef struct span {
 static const struct {
     const char *text; /* longer ones first */
     hn_compare_op op;
-} operators[] = {{"==", HN_CMP_EQ}, {"!=", HN_CMP_NE}, {"<=", HN_CMP_LE}, {">=", HN_CMP_GE}, {"<", HN_CMP_LT}, {">", HN_CMP_GT}};
+} operators[] = {{"==", HN_CMP_EQ}, {"!=", HN_CMP_NE}, {"<=", HN_CMP_LE},
+                 {">=", HN_CMP_GE}, {"<", HN_CMP_LT},  {">", HN_CMP_GT}};
 
 enum { N_OPERATORS = sizeof operators / sizeof *operators };
 
@@ -23,7 +24,8 @@ bool hn_number_parse(double *out, const char *text) {
     *out = NAN;
     if (text[0] == '\0' || text[strspn(text, "0123456789+-.eE")] != '\0') return false;
     char *end = NULL;
-    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* glibc's own object: nothing is allocated */
+    const locale_t c =
+        newlocale(LC_ALL_MASK, "C", (locale_t)0); /* glibc's own object: nothing is allocated */
     if (c == (locale_t)0) return false;
     const double value = strtod_l(text, &end, c);
     freelocale(c);
@@ -95,12 +97,17 @@ static hn_status add_value(hn_predicate *p, span value, hn_arena *arena, hn_erro
 static hn_status reserve_values(hn_predicate *p, size_t n, hn_arena *arena, hn_error *err) {
     p->values.items = hn_arena_alloc(arena, n, sizeof *p->values.items);
     p->numbers = hn_arena_alloc(arena, n, sizeof *p->numbers);
-    return p->values.items != NULL && p->numbers != NULL ? HN_OK : hn_no_memory(err, "a comparison");
+    return p->values.items != NULL && p->numbers != NULL ? HN_OK
+                                                         : hn_no_memory(err, "a comparison");
 }
 
-static hn_status parse_set(hn_predicate *p, span s, hn_arena *arena, const char *where, hn_error *err) {
+static hn_status parse_set(hn_predicate *p, span s, hn_arena *arena, const char *where,
+                           hn_error *err) {
     if (s.n < 2 || s.begin[0] != '[' || s.begin[s.n - 1] != ']')
-        return hn_fail(err, HN_BAD_CONFIG, "%s: found \"%.100s\"; expected values in brackets after `in`: \"tab in [1, 0]\"", where, p->text);
+        return hn_fail(
+            err, HN_BAD_CONFIG,
+            "%s: found \"%.100s\"; expected values in brackets after `in`: \"tab in [1, 0]\"",
+            where, p->text);
     s = (span){s.begin + 1, s.n - 2};
     size_t commas = 0;
     for (size_t i = 0; i < s.n; i++) commas += s.begin[i] == ',';
@@ -109,7 +116,10 @@ static hn_status parse_set(hn_predicate *p, span s, hn_arena *arena, const char 
         const size_t n = item_bytes(s);
         const span item = trim((span){s.begin, n});
         if (item.n == 0)
-            return hn_fail(err, HN_BAD_CONFIG, "%s: found an empty place among the values of \"%.100s\"; expected a value (write an empty text as '')", where, p->text);
+            return hn_fail(err, HN_BAD_CONFIG,
+                           "%s: found an empty place among the values of \"%.100s\"; expected a "
+                           "value (write an empty text as '')",
+                           where, p->text);
         HN_TRY(add_value(p, item, arena, err));
         more = n < s.n;
         s = (span){s.begin + n + more, s.n - n - more};
@@ -117,11 +127,18 @@ static hn_status parse_set(hn_predicate *p, span s, hn_arena *arena, const char 
     return HN_OK;
 }
 
-static hn_status parse_value(hn_predicate *p, span s, hn_arena *arena, const char *where, hn_error *err) {
+static hn_status parse_value(hn_predicate *p, span s, hn_arena *arena, const char *where,
+                             hn_error *err) {
     if (s.n == 0)
-        return hn_fail(err, HN_BAD_CONFIG, "%s: found no value after the operator of \"%.100s\"; expected one: \"rating > 4\"", where, p->text);
+        return hn_fail(
+            err, HN_BAD_CONFIG,
+            "%s: found no value after the operator of \"%.100s\"; expected one: \"rating > 4\"",
+            where, p->text);
     if (!is_quoted(s) && (s.begin[0] == '=' || s.begin[0] == '['))
-        return hn_fail(err, HN_BAD_CONFIG, "%s: found \"%.100s\"; expected COLUMN OP VALUE with OP one of == != < <= > >=, or COLUMN in [VALUES]", where, p->text);
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "%s: found \"%.100s\"; expected COLUMN OP VALUE with OP one of == != < <= > "
+                       ">=, or COLUMN in [VALUES]",
+                       where, p->text);
     HN_TRY(reserve_values(p, 1, arena, err));
     return add_value(p, s, arena, err);
 }
@@ -131,7 +148,8 @@ static bool has_lone_equals(span column) {
     return !is_quoted(column) && memchr(column.begin, '=', column.n) != NULL;
 }
 
-static hn_status parse_into(hn_predicate *p, const char *text, hn_arena *arena, const char *where, hn_error *err) {
+static hn_status parse_into(hn_predicate *p, const char *text, hn_arena *arena, const char *where,
+                            hn_error *err) {
     const span op = find_operator(&p->op, text);
     const span column = trim((span){text, (size_t)(op.begin - text)});
     const span rest = trim((span){op.begin + op.n, strlen(op.begin + op.n)});
@@ -139,16 +157,24 @@ static hn_status parse_into(hn_predicate *p, const char *text, hn_arena *arena, 
     p->column = hn_arena_strndup(arena, unquote(column).begin, unquote(column).n);
     if (p->text == NULL || p->column == NULL) return hn_no_memory(err, "a comparison");
     if (has_lone_equals(column))
-        return hn_fail(err, HN_BAD_CONFIG, "%s: found \"%.100s\" with a single =; expected == to compare", where, text);
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "%s: found \"%.100s\" with a single =; expected == to compare", where, text);
     if (p->column[0] == '\0')
-        return hn_fail(err, HN_BAD_CONFIG, "%s: found \"%.100s\" without a column; expected COLUMN or COLUMN OP VALUE: \"rating > 4\"", where, text);
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "%s: found \"%.100s\" without a column; expected COLUMN or COLUMN OP VALUE: "
+                       "\"rating > 4\"",
+                       where, text);
     if (p->column[0] == '$' && strcmp(p->column, "$file") != 0)
-        return hn_fail(err, HN_BAD_CONFIG, "%s: found the column \"%.80s\"; the only one that begins with $ is $file", where, p->column);
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "%s: found the column \"%.80s\"; the only one that begins with $ is $file",
+                       where, p->column);
     if (p->op == HN_CMP_TRUE) return HN_OK;
-    return p->op == HN_CMP_IN ? parse_set(p, rest, arena, where, err) : parse_value(p, rest, arena, where, err);
+    return p->op == HN_CMP_IN ? parse_set(p, rest, arena, where, err)
+                              : parse_value(p, rest, arena, where, err);
 }
 
-hn_status hn_predicate_parse(hn_predicate *out, const char *text, hn_arena *arena, const char *where, hn_error *err) {
+hn_status hn_predicate_parse(hn_predicate *out, const char *text, hn_arena *arena,
+                             const char *where, hn_error *err) {
     hn_predicate p = {0};
     const hn_status status = parse_into(&p, text, arena, where, err);
     *out = status == HN_OK ? p : (hn_predicate){0};
