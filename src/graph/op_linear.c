@@ -105,21 +105,31 @@ void hn_op_linear_forward(hn_context *context, int32_t step) {
     }
 }
 
-/* db and dy ⊙ act' of one run. The bias' gradient is one row of its param. */
-static void bias_backward(const hn_context *context, int32_t step, int32_t scenario, int32_t first, int32_t n, hn_view dy) {
-    const hn_step *s = hn_step_of(context, step);
-    const hn_view y = hn_at(context, s->out);
-    hn_view db = hn_grad_in(context, s->in[2], -1, NULL);
-    hn_real *dyr = dy.at + first * dy.ld;
-    const hn_real *yr = y.at + first * y.ld;
-    if (db.at) db.at += (int64_t)scenario * y.width;
-    if (db.at && s->act == HN_ACT_RELU) {
-        relu_back_sum(n, y.width, yr, y.ld, dyr, dy.ld, db.at);
+/* db and dy ⊙ act' of `cols` columns of one run. */
+static void bias_columns(hn_act act, int32_t n, int64_t cols, const hn_real *y, int64_t ld, hn_real *dy, int64_t dld,
+                         hn_real *db) {
+    if (db && act == HN_ACT_RELU) {
+        relu_back_sum(n, cols, y, ld, dy, dld, db);
         return;
     }
-    if (s->act != HN_ACT_NONE)
-        for (int32_t r = 0; r < n; r++) hn_act_backward(s->act, 1, y.width, yr + r * y.ld, NULL, dyr + r * dy.ld, y.ld);
-    if (db.at) hn_sum_rows(n, y.width, dyr, dy.ld, db.at);
+    if (act != HN_ACT_NONE)
+        for (int32_t r = 0; r < n; r++) hn_act_backward(act, 1, cols, y + r * ld, NULL, dy + r * dld, ld);
+    if (db) hn_sum_rows(n, cols, dy, dld, db);
+}
+
+/* The same for columns first … first + cols of group-wise or blocked work: a block's sums
+ * stay in the first-level cache. The bias' gradient is one row of its param. */
+static void bias_backward(const hn_context *context, int32_t step, int32_t scenario, int32_t first_row, int32_t n, hn_view dy,
+                          int64_t first, int64_t cols) {
+    enum { BLOCK = 512 };
+    const hn_step *s = hn_step_of(context, step);
+    const hn_view y = hn_at(context, s->out);
+    const hn_view db = hn_grad_in(context, s->in[2], -1, NULL);
+    for (int64_t c = first; c < first + cols; c += BLOCK) {
+        const int64_t width = first + cols - c < BLOCK ? first + cols - c : BLOCK;
+        bias_columns(s->act, n, width, y.at + first_row * y.ld + c, y.ld, dy.at + first_row * dy.ld + c, dy.ld,
+                     db.at ? db.at + (int64_t)scenario * y.width + c : NULL);
+    }
 }
 
 static bool run_backward(const hn_context *context, int32_t step, int32_t scenario, int32_t first, int32_t n, hn_view dy,
@@ -127,12 +137,12 @@ static bool run_backward(const hn_context *context, int32_t step, int32_t scenar
     const hn_step *s = hn_step_of(context, step);
     const part p = part_of(context, step);
     const hn_view x = hn_at(context, s->in[0]), w = hn_at(context, s->in[1]);
-    bias_backward(context, step, scenario, first, n, dy);
     bool ok = true;
     for (int32_t g = 0; g < p.groups; g++) {
         const int32_t matrix = scenario * p.groups + g;
         const hn_real *xg = x.at + first * x.ld + (int64_t)g * p.k, *wg = w.at + matrix * p.matrix;
         const hn_real *dyg = dy.at + first * dy.ld + (int64_t)g * p.n;
+        bias_backward(context, step, scenario, first, n, dy, (int64_t)g * p.n, p.n);
         bool fresh;
         const hn_view dw = hn_grad_in(context, s->in[1], matrix, &fresh);
         if (dw.at) ok &= hn_product_dw(n, p.k, p.n, xg, x.ld, dyg, dy.ld, dw.at, p.n, !fresh);
@@ -145,7 +155,7 @@ static bool run_backward(const hn_context *context, int32_t step, int32_t scenar
 static void param_backward(const hn_context *context, int32_t step, hn_view dy) {
     const hn_step *s = hn_step_of(context, step);
     const hn_view x = hn_at(context, s->in[0]), w = hn_at(context, s->in[1]);
-    bias_backward(context, step, 0, 0, dy.rows, dy);
+    bias_backward(context, step, 0, 0, dy.rows, dy, 0, dy.width);
     const hn_view dw = hn_grad_in(context, s->in[1], 0, NULL), dx = hn_grad_in(context, s->in[0], -1, NULL);
     if (dw.at) hn_product_naive(x.width, dy.width, x.rows, x.at, 1, x.ld, dy.at, dy.ld, 1, dw.at, dw.ld, true);
     if (dx.at) hn_product_naive(x.rows, x.width, dy.width, dy.at, dy.ld, 1, w.at, 1, w.ld, dx.at, dx.ld, true);
