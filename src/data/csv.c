@@ -65,8 +65,7 @@ static bool is_field_start(hn_cutter *c, const char *text, size_t at) {
         if (found) {
             c->walk = (size_t)(found - text) + n;
         } else {
-            const size_t behind = at - n + 1; /* no delimiter begins before */
-            if (behind > c->walk) c->walk = behind;
+            if (at - c->walk >= n) c->walk = at - n + 1; /* no delimiter begins before */
             break;
         }
     }
