@@ -8,24 +8,22 @@
 #include <stdio.h>
 #include <string.h>
 
-int hn_status_exit_code(hn_status status) {
-    switch (status) {
-#define X(symbol, exit_code, meaning) \
-    case HN_##symbol: return exit_code;
-        HN_STATUS_MAP(X)
+static const struct {
+    int exit_code;
+    const char *meaning;
+} statuses[] = {
+#define X(symbol, exit_code, meaning) {exit_code, meaning},
+    HN_STATUS_MAP(X)
 #undef X
-    }
-    return 1;
+};
+enum { STATUSES = sizeof statuses / sizeof *statuses };
+
+int hn_status_exit_code(hn_status status) {
+    return (size_t)status < STATUSES ? statuses[status].exit_code : 1;
 }
 
 const char *hn_status_text(hn_status status) {
-    switch (status) {
-#define X(symbol, exit_code, meaning) \
-    case HN_##symbol: return meaning;
-        HN_STATUS_MAP(X)
-#undef X
-    }
-    return "an unknown status";
+    return (size_t)status < STATUSES ? statuses[status].meaning : "an unknown status";
 }
 
 /* A cut sentence must not end within a UTF-8 character: drops the last one if it is
@@ -39,8 +37,8 @@ static size_t whole_characters(const char *text, size_t length) {
     return length - (start - 1) < need ? start - 1 : length;
 }
 
-hn_status hn_fail(hn_error *err, hn_status status, const char *format, ...) {
-    if (!err) return status;
+void hn_error_write(hn_error *err, hn_status status, const char *format, ...) {
+    if (!err) return;
     /* Written aside first: an argument may be err->text itself (to add to a sentence). */
     char text[sizeof err->text];
     va_list args;
@@ -54,7 +52,6 @@ hn_status hn_fail(hn_error *err, hn_status status, const char *format, ...) {
     text[length] = '\0';
     memcpy(err->text, text, length + 1);
     err->status = status;
-    return status;
 }
 
 enum { WORD_MAX = 64 };

@@ -5,9 +5,15 @@
 
 #include "hinet.h"
 
-/* Writes the sentence (cut to fit) unless err is NULL; returns `status`. */
-hn_status hn_fail(hn_error *err, hn_status status, const char *format, ...)
+/* hn_status hn_fail(hn_error *err, hn_status status, const char *format, …)
+ * Writes the sentence (cut to fit) unless err is NULL; returns `status`. A macro, so that
+ * compilers and analyzers see that what comes back is not HN_OK; `status` is evaluated
+ * twice. */
+#define hn_fail(err, status, ...) \
+    hn_status_pass_((hn_error_write((err), (status), __VA_ARGS__), (status)))
+void hn_error_write(hn_error *err, hn_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
+static inline hn_status hn_status_pass_(hn_status status) { return status; }
 
 /* Returns from the calling function when `call` failed. */
 #define HN_TRY(call)                                  \

@@ -195,7 +195,8 @@ char *hn_path_join(const char *dir, const char *name) {
     if (!path) return NULL;
     memcpy(path, dir, dir_length);
     if (slash) path[dir_length] = '/';
-    memcpy(path + dir_length + slash, name, name_length + 1);
+    memcpy(path + dir_length + slash, name, name_length);
+    path[dir_length + slash + name_length] = '\0';
     return path;
 }
 

@@ -89,8 +89,8 @@ char *hn_strndup(const char *text, size_t length) {
 
 char *hn_strdup(const char *text) { return hn_strndup(text, strlen(text)); }
 
-hn_status hn_no_memory(hn_error *err, const char *what) {
-    return hn_fail(err, HN_NO_MEMORY,
+void hn_error_no_memory(hn_error *err, const char *what) {
+    hn_error_write(err, HN_NO_MEMORY,
                    "no memory for %s (%.1f MiB are held so far); free some, or ask for less", what,
                    (double)hn_memory_held() / (1 << 20));
 }

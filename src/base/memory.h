@@ -17,7 +17,11 @@ char *hn_strdup(const char *text);
 char *hn_strndup(const char *text, size_t length);
 
 /* The error for a failed allocation, naming what it was for. */
-hn_status hn_no_memory(hn_error *err, const char *what);
+void hn_error_no_memory(hn_error *err, const char *what) __attribute__((cold));
+static inline hn_status hn_no_memory(hn_error *err, const char *what) {
+    hn_error_no_memory(err, what);
+    return HN_NO_MEMORY;
+}
 
 /* Bytes now held from hn_alloc & co. */
 int64_t hn_memory_held(void);

@@ -108,7 +108,7 @@ void hn_writer_write_at(hn_writer *writer, uint64_t offset, const void *bytes, s
         writer->status =
             hn_fail(&writer->error, HN_FAILED,
                     "%s: bytes %llu to %llu cannot be overwritten, %llu are written", writer->path,
-                    (unsigned long long)offset, (unsigned long long)(offset + n),
+                    (unsigned long long)offset, (unsigned long long)offset + n,
                     (unsigned long long)writer->flushed);
         return;
     }
