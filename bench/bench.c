@@ -154,7 +154,7 @@ static void open_rig(rig *r, int32_t threads, int32_t n_tables, uint32_t rows) {
     hn_error err = {0};
     open_world(&r->w, n_tables, rows);
     if (hn_pool_create(&r->pool, threads, &err) != HN_OK ||
-        hn_trainer_create(&r->trainer, &r->w.layout, r->w.config, r->pool, &err) != HN_OK)
+        hn_trainer_create(&r->trainer, &r->w.layout, r->w.config, r->pool, 0, &err) != HN_OK)
         die(&err);
 }
 

@@ -33,6 +33,10 @@ void hn_rule_leaves(const hn_rule *rule, hn_state *state, hn_params *params, siz
 void hn_rule_row(const hn_rule *rule, hn_state *state, hn_params *params, int32_t table, uint64_t row,
                  const hn_real *g);
 
+/* Whether the pack has the state of the same optimizer; then its step is taken over. For
+ * a warm start, which takes what it can. */
+hn_status hn_state_matches(hn_state *state, hn_pack *pack, bool *out, hn_error *err);
+
 /* Bytes that hn_state_create takes. */
 int64_t hn_state_bytes(const hn_plan *plan, size_t leaf_count, const hn_config_train *config);
 

@@ -94,28 +94,41 @@ static hn_status load_table(hn_state *state, int32_t t, hn_pack *pack, hn_error 
     return HN_OK;
 }
 
-static hn_status check_optimizer(const hn_state *state, hn_pack *pack, hn_error *err) {
-    const hn_section *section;
-    HN_TRY(hn_pack_find(&section, pack, "state/optimizer", HN_PACK_BYTES, err));
+static hn_status find_optimizer(const hn_section **out, bool *same, const hn_state *state, hn_pack *pack, hn_error *err) {
+    *same = false;
+    HN_TRY(hn_pack_find(out, pack, "state/optimizer", HN_PACK_BYTES, err));
     const char *const expected = optimizer_names[state->kind];
-    const size_t n = strlen(expected);
-    if (section->n_bytes >= n && memcmp(section->bytes, expected, n) == 0 &&
-        (section->n_bytes == n || ((const char *)section->bytes)[n] == '\0'))
-        return HN_OK;
-    return hn_fail(err, HN_BAD_DATA, "%s: found the state of optimizer \"%.*s\"; expected \"%s\"",
-                   hn_pack_path(pack), (int)section->n_bytes, (const char *)section->bytes, expected);
+    *same = (*out)->n_bytes == strlen(expected) && memcmp((*out)->bytes, expected, strlen(expected)) == 0;
+    return HN_OK;
+}
+
+static hn_status load_step(hn_state *state, hn_pack *pack, hn_error *err) {
+    const hn_section *step;
+    HN_TRY(hn_pack_find(&step, pack, "state/step", HN_PACK_U64, err));
+    if (step->n_bytes != sizeof state->step) return wrong_size(step, sizeof state->step, pack, err);
+    memcpy(&state->step, step->bytes, sizeof state->step);
+    return HN_OK;
 }
 
 hn_status hn_state_load(hn_state *state, hn_pack *pack, hn_error *err) {
-    const hn_section *step;
-    HN_TRY(check_optimizer(state, pack, err));
-    HN_TRY(hn_pack_find(&step, pack, "state/step", HN_PACK_U64, err));
-    if (step->n_bytes != sizeof state->step) return wrong_size(step, sizeof state->step, pack, err);
+    const hn_section *found;
+    bool same;
+    HN_TRY(find_optimizer(&found, &same, state, pack, err));
+    if (!same)
+        return hn_fail(err, HN_BAD_DATA, "%s: found the state of optimizer \"%.*s\"; expected \"%s\"", hn_pack_path(pack),
+                       (int)found->n_bytes, (const char *)found->bytes, optimizer_names[state->kind]);
     if (state->moments > 0) {
         for (int32_t i = 0; i < hn_plan_params(state->plan); i++)
             HN_TRY(load_param(state, hn_plan_param(state->plan, i), pack, err));
         for (int32_t t = 0; t < state->n_tables; t++) HN_TRY(load_table(state, t, pack, err));
     }
-    memcpy(&state->step, step->bytes, sizeof state->step);
-    return HN_OK;
+    return load_step(state, pack, err);
+}
+
+hn_status hn_state_matches(hn_state *state, hn_pack *pack, bool *out, hn_error *err) {
+    const hn_section *found;
+    *out = false;
+    if (!hn_pack_has(pack, "state/step")) return HN_OK;
+    HN_TRY(find_optimizer(&found, out, state, pack, err));
+    return *out ? load_step(state, pack, err) : HN_OK;
 }
