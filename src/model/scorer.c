@@ -203,7 +203,18 @@ static hn_status sort_rows(int32_t *known, hn_scratch *scratch, const hn_rows *r
     return HN_OK;
 }
 
-hn_status hn_score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows, hn_error *err) {
+static hn_status score_gathered(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows,
+                                const uint32_t *order, int32_t n, bool known, hn_error *err) {
+    hn_rows gathered;
+    HN_TRY(gather(&gathered, &scratch->tile, scorer->layout, rows, order, n, err));
+    if (!known) return score_unknown(logits, scorer, scratch, &gathered, order, err);
+    const hn_real *found = NULL;
+    HN_TRY(forward(&found, scorer, scratch, &gathered, 0, n, err));
+    hand_over(logits, scorer, found, gathered.scenario, order, n);
+    return HN_OK;
+}
+
+static hn_status score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows, hn_error *err) {
     bool sorted = true;
     HN_TRY(check_rows(&sorted, scorer, rows, err));
     if (sorted) return score_sorted(logits, scorer, scratch, rows, err);
@@ -211,17 +222,16 @@ hn_status hn_score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch
     HN_TRY(sort_rows(&known, scratch, rows, scorer->layout->scenarios, err));
     for (int32_t first = 0; first < rows->rows;) {
         const int32_t left = (first < known ? known : rows->rows) - first, n = left < HN_TILE_ROWS ? left : HN_TILE_ROWS;
-        const uint32_t *order = scratch->order + first;
-        hn_rows gathered;
-        HN_TRY(gather(&gathered, &scratch->tile, scorer->layout, rows, order, n, err));
-        if (first < known) {
-            const hn_real *found = NULL;
-            HN_TRY(forward(&found, scorer, scratch, &gathered, 0, n, err));
-            hand_over(logits, scorer, found, gathered.scenario, order, n);
-        } else {
-            HN_TRY(score_unknown(logits, scorer, scratch, &gathered, order, err));
-        }
+        HN_TRY(score_gathered(logits, scorer, scratch, rows, scratch->order + first, n, first < known, err));
         first += n;
     }
     return HN_OK;
+}
+
+/* A product cut up by OpenMP would have other bits: the caller may be any thread. */
+hn_status hn_score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows, hn_error *err) {
+    const int32_t saved = hn_kernel_enter();
+    const hn_status status = score(logits, scorer, scratch, rows, err);
+    hn_kernel_leave(saved);
+    return status;
 }

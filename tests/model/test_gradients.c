@@ -177,5 +177,6 @@ int main(void) {
         cmocka_unit_test(test_one_and_two_scenarios),
         cmocka_unit_test(test_own_heads_only),
     };
+    hn_kernel_enter(); /* sessions run here, on this thread */
     return cmocka_run_group_tests_name("model/gradients", tests, NULL, NULL);
 }
