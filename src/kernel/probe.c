@@ -31,22 +31,15 @@ hn_status hn_product_init(hn_product *out, int32_t n, int32_t k, int64_t lda, in
 #include <xxhash.h>
 
 #include "base/rng.h"
+#include "kernel/counts.h"
 
 enum {
     MOST_ROWS = HN_TILE_ROWS + HN_TILE_SLACK,
     MOST_COUNTS = 32,
     REFERENCE_ROWS = 64,
-    LARGE = 1 << 17,     /* n·k from where fewer counts are tried, for time's sake */
+    LARGE = 1 << 16,     /* n·k from where fewer counts are tried, to be done in time */
     CACHED_SHAPES = 256, /* beyond, the oldest is forgotten: probing again finds the same */
 };
-
-/* A row count and what it does: `steady` when all rows came out the same in all trials, and
- * `bits`, a hash of what came out. */
-typedef struct count {
-    int32_t rows;
-    bool steady;
-    XXH64_hash_t bits;
-} count;
 
 /* The matrices of a trial, aligned and one number off. B is filled once, A and C each time. */
 typedef struct matrices {
@@ -85,7 +78,7 @@ static bool rows_equal(const float *x, int32_t rows, int32_t cols, int64_t ld) {
 /* One product of equal rows, its matrices off their alignment by `shift` numbers; adds what it
  * gives to `found`. false: the library is out of memory. */
 static bool try_product(const hn_product *p, const matrices *x, bool shift, bool accumulate, int32_t trial,
-                        count *found) {
+                        hn_count *found) {
     float *a = x->a[shift], *c = x->c[shift];
     fill_equal_rows(a, found->rows, p->k, p->lda, 2, trial);
     if (accumulate) fill_equal_rows(c, found->rows, p->n, p->ldc, 3, trial);
@@ -106,7 +99,7 @@ static int32_t trials_for(int32_t n) {
 }
 
 /* C = A·B and C += A·B in all trials, the one aligned and the other not, or the reverse. */
-static bool try_count(const hn_product *p, const matrices *x, bool reverse, count *found) {
+static bool try_count(const hn_product *p, const matrices *x, bool reverse, hn_count *found) {
     found->steady = true;
     found->bits = 0;
     const int32_t trials = trials_for(p->n);
@@ -121,49 +114,23 @@ static bool try_count(const hn_product *p, const matrices *x, bool reverse, coun
 
 static bool is_large(const hn_product *p) { return (int64_t)p->n * p->k >= LARGE; }
 
-/* The counts to try, ascending, above `from` and up to `to`. */
-static int32_t list_counts(const hn_product *p, int32_t from, int32_t to, count *out) {
+/* The counts to try, ascending, above `from` and up to `to`: closer where few rows are asked
+ * for, as in serving. */
+static int32_t list_counts(const hn_product *p, int32_t from, int32_t to, hn_count *out) {
     int32_t n = 0;
     for (int32_t rows = from + 4; rows <= to && n < MOST_COUNTS; rows += 4) {
-        const int32_t step = rows <= 8 ? 4 : is_large(p) ? (rows <= 48 ? 8 : 16) : rows <= 32 ? 4 : 8;
-        if (rows % step == 0) out[n++] = (count){.rows = rows};
+        const int32_t step_large = rows <= 8 ? 4 : rows <= 48 ? 8 : 16;
+        const int32_t step_small = rows <= 32 ? 4 : 8;
+        if (rows % (is_large(p) ? step_large : step_small) == 0) out[n++] = (hn_count){.rows = rows};
     }
     return n;
 }
 
-/* Maps each m to the smallest steady count of these bits; how many rows that computes in all,
- * or INT64_MAX where some m has no count near enough. */
-static int64_t pad_with(const count *counts, int32_t n, XXH64_hash_t bits, uint8_t *padded) {
-    int64_t cost = 0;
-    for (int32_t m = 1, i = 0; m <= HN_TILE_ROWS; m++) {
-        while (i < n && (counts[i].rows < m || !counts[i].steady || counts[i].bits != bits)) i++;
-        if (i == n || counts[i].rows - m > HN_TILE_SLACK) return INT64_MAX;
-        padded[m] = (uint8_t)counts[i].rows;
-        cost += counts[i].rows;
-    }
-    return cost;
-}
-
-/* Prefers the reference's bits, else what computes the fewest rows. false: nothing will do. */
-static bool choose(const count *counts, int32_t n, const count *reference, uint8_t *padded, XXH64_hash_t *bits) {
-    *bits = reference->bits;
-    if (pad_with(counts, n, *bits, padded) != INT64_MAX) return true;
-    int64_t least = INT64_MAX;
-    for (int32_t i = 0; i < n; i++) {
-        const int64_t cost = pad_with(counts, n, counts[i].bits, padded);
-        if (cost < least) {
-            least = cost;
-            *bits = counts[i].bits;
-        }
-    }
-    return pad_with(counts, n, *bits, padded) != INT64_MAX;
-}
-
 /* Whether the chosen counts give these bits with the other alignment too. */
-static bool check_alignment(const hn_product *p, const matrices *x, XXH64_hash_t bits, bool *same) {
+static bool check_alignment(const hn_product *p, const matrices *x, uint64_t bits, bool *same) {
     *same = true;
     for (int32_t m = 1; m <= HN_TILE_ROWS && *same; m = p->padded[m] + 1) {
-        count again = {.rows = p->padded[m]};
+        hn_count again = {.rows = p->padded[m]};
         if (is_large(p) && again.rows < HN_TILE_ROWS) continue;
         if (!try_count(p, x, true, &again)) return false;
         *same = again.steady && again.bits == bits;
@@ -172,21 +139,21 @@ static bool check_alignment(const hn_product *p, const matrices *x, XXH64_hash_t
 }
 
 /* The bits of the shape stored without gaps: shapes that differ only in that should agree. */
-static bool find_reference(const hn_product *p, const matrices *x, count *reference) {
+static bool find_reference(const hn_product *p, const matrices *x, hn_count *reference) {
     const hn_product dense = {.n = p->n, .k = p->k, .lda = p->k, .ldb = p->n, .ldc = p->n};
     fill_b(&dense, x);
-    *reference = (count){.rows = REFERENCE_ROWS};
+    *reference = (hn_count){.rows = REFERENCE_ROWS};
     return try_count(&dense, x, false, reference);
 }
 
 /* Fills p->padded, with zeros (the naive product) where nothing will do. false: the library
  * is out of memory. */
 static bool probe(hn_product *p, const matrices *x) {
-    count reference, counts[2 * MOST_COUNTS];
+    hn_count reference, counts[2 * MOST_COUNTS];
     if (!find_reference(p, x, &reference)) return false;
     fill_b(p, x);
     bool found = false;
-    XXH64_hash_t bits = 0;
+    uint64_t bits = 0;
     int32_t n = 0;
     for (int32_t most = 0; most < MOST_ROWS && !found;) {
         const int32_t from = most;
@@ -196,7 +163,7 @@ static bool probe(hn_product *p, const matrices *x) {
             if (!try_count(p, x, false, &counts[i])) return false;
         }
         n += more;
-        found = choose(counts, n, &reference, p->padded, &bits);
+        found = hn_counts_choose(counts, n, reference.bits, p->padded, &bits);
     }
     if (found && !check_alignment(p, x, bits, &found)) return false;
     if (!found) memset(p->padded, 0, sizeof p->padded);
@@ -210,7 +177,7 @@ static float *matrix_alloc(int64_t rows, int64_t cols, int64_t ld) {
     if (__builtin_mul_overflow(rows - 1, ld, &numbers) || __builtin_add_overflow(numbers, cols + 1, &numbers)) {
         return NULL;
     }
-    return hn_alloc_zero((size_t)numbers, sizeof(float));
+    return hn_alloc((size_t)numbers, sizeof(float));
 }
 
 static void matrices_free(matrices *x) {

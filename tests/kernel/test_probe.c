@@ -26,7 +26,7 @@ __attribute__((visibility("default"))) int posix_memalign(void **memory, size_t 
 static _Thread_local int64_t library_fault;
 #endif
 
-/* A call whose first allocation failed says so; some products make none. */
+/* A call whose first allocation failed says so; which products make one depends on the CPU. */
 static void check_told(bool done) {
     assert_int_equal(done, library_fault > 0);
     library_fault = 1;
@@ -43,9 +43,7 @@ static void test_library_out_of_memory(void **state) {
     assert_ok(hn_product_init(&p, N, K, K, N, N, &err));
     hn_real *const a = oracle_numbers(ROWS * K), *const b = oracle_numbers(K * N), *const c = oracle_numbers(ROWS * N);
     library_fault = 1;
-    assert_false(hn_product_run(&p, 100, a, b, c, false));
-    assert_int_equal(library_fault, 0);
-    library_fault = 1;
+    check_told(hn_product_run(&p, 100, a, b, c, false));
     check_told(hn_product_dx(100, K, N, c, N, b, N, a, K, false));
     check_told(hn_product_dw(100, K, N, a, K, c, N, b, N, false));
     library_fault = 0;
@@ -62,7 +60,9 @@ static void test_probe_reports_the_librarys_memory(void **state) {
         hn_product p;
         library_fault = nth;
         const hn_status status = hn_product_init(&p, 62, 68, 68, 62, 62, &err);
+        const bool reached = library_fault == 0;
         library_fault = 0;
+        if (!reached) break; /* on this CPU the library allocates less, or nothing */
         assert_fails(HN_NO_MEMORY, "oneDNN", status);
         assert_int_equal(hn_memory_held(), held);
     }
