@@ -10,13 +10,13 @@ hn_real hn_softplus(hn_real x) { return math_softplus(x); }
 
 /* Runs STATEMENT for every column c of every row, with `y` (and the arrays in ADVANCE)
  * pointing to the row. A matrix without gaps is one long row. */
-#define FOR_EACH(STATEMENT, ADVANCE)                                                                                   \
-    for (int64_t r = 0; r < rows; r++) {                                                                               \
-        HN_IVDEP                                                                                                       \
-        for (int64_t c = 0; c < cols; c++) {                                                                           \
-            STATEMENT;                                                                                                 \
-        }                                                                                                              \
-        ADVANCE;                                                                                                       \
+#define FOR_EACH(STATEMENT, ADVANCE)         \
+    for (int64_t r = 0; r < rows; r++) {     \
+        HN_IVDEP                             \
+        for (int64_t c = 0; c < cols; c++) { \
+            STATEMENT;                       \
+        }                                    \
+        ADVANCE;                             \
     }
 
 HN_CLONES
@@ -41,8 +41,8 @@ static inline hn_real silu_slope(hn_real x) {
 }
 
 HN_CLONES
-void hn_act_backward(hn_act act, int64_t rows, int64_t cols, const hn_real *y, const hn_real *pre, hn_real *dy,
-                     int64_t ld) {
+void hn_act_backward(hn_act act, int64_t rows, int64_t cols, const hn_real *y, const hn_real *pre,
+                     hn_real *dy, int64_t ld) {
     if (ld == cols) {
         cols *= rows;
         rows = 1;

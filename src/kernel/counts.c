@@ -16,8 +16,8 @@ static int64_t pad_with(const hn_count *counts, int32_t n, uint64_t bits, uint8_
     return cost;
 }
 
-bool hn_counts_choose(const hn_count *counts, int32_t n, uint64_t preferred, uint8_t padded[HN_TILE_ROWS + 1],
-                      uint64_t *bits) {
+bool hn_counts_choose(const hn_count *counts, int32_t n, uint64_t preferred,
+                      uint8_t padded[HN_TILE_ROWS + 1], uint64_t *bits) {
     memset(padded, 0, HN_TILE_ROWS + 1);
     *bits = preferred;
     if (pad_with(counts, n, preferred, padded) != INT64_MAX) return true;

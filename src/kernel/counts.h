@@ -16,7 +16,7 @@ typedef struct hn_count {
  * HN_TILE_SLACK, and maps m = 1…HN_TILE_ROWS to the smallest that holds it. Prefers those
  * with the bits `preferred`, else those that compute the fewest rows. `counts` ascend.
  * false: nothing will do, and padded is all 0. */
-bool hn_counts_choose(const hn_count *counts, int32_t n, uint64_t preferred, uint8_t padded[HN_TILE_ROWS + 1],
-                      uint64_t *bits);
+bool hn_counts_choose(const hn_count *counts, int32_t n, uint64_t preferred,
+                      uint8_t padded[HN_TILE_ROWS + 1], uint64_t *bits);
 
 #endif

@@ -11,7 +11,8 @@
 
 /* Numbers of one register, as they stand in C, at any address. */
 typedef hn_real lanes __attribute__((vector_size(32), may_alias));
-typedef hn_real lanes_anywhere __attribute__((vector_size(32), aligned(sizeof(hn_real)), may_alias));
+typedef hn_real lanes_anywhere
+    __attribute__((vector_size(32), aligned(sizeof(hn_real)), may_alias));
 
 /* A block of C, in registers: ROWS × (2 vectors); a panel of B, in the nearest cache. */
 enum { ROWS = 6, LANES = 32 / sizeof(hn_real), COLS = 2 * LANES, DEPTH = 256 };
@@ -24,14 +25,16 @@ typedef struct operand {
 /* panel[p][j] = b[p][j], zero beyond `cols`, so that a tail is computed like a body. */
 static void pack(hn_real *panel, operand b, int64_t depth, int64_t cols) {
     for (int64_t p = 0; p < depth; p++) {
-        for (int64_t j = 0; j < COLS; j++) panel[p * COLS + j] = j < cols ? b.x[p * b.row + j * b.col] : 0;
+        for (int64_t j = 0; j < COLS; j++)
+            panel[p * COLS + j] = j < cols ? b.x[p * b.row + j * b.col] : 0;
     }
 }
 
 /* C[rows × COLS] = (C or 0) + A[rows × depth] · panel; `rows` is a constant where it is
  * inlined. */
-__attribute__((always_inline)) static inline void block(const int64_t rows, int64_t depth, operand a,
-                                                        const hn_real *panel, hn_real *c, int64_t ldc, bool load) {
+__attribute__((always_inline)) static inline void block(const int64_t rows, int64_t depth,
+                                                        operand a, const hn_real *panel, hn_real *c,
+                                                        int64_t ldc, bool load) {
     lanes left[ROWS], right[ROWS]; /* the halves of each row */
     for (int64_t i = 0; i < rows; i++) {
         left[i] = right[i] = (lanes){0};
@@ -56,27 +59,31 @@ __attribute__((always_inline)) static inline void block(const int64_t rows, int6
 
 /* All rows of C for one panel of COLS columns. */
 HN_CLONES
-static void stripe(int64_t m, int64_t depth, operand a, const hn_real *panel, hn_real *c, int64_t ldc, bool load) {
-    for (; m >= ROWS; m -= ROWS, a.x += ROWS * a.row, c += ROWS * ldc) block(ROWS, depth, a, panel, c, ldc, load);
+static void stripe(int64_t m, int64_t depth, operand a, const hn_real *panel, hn_real *c,
+                   int64_t ldc, bool load) {
+    for (; m >= ROWS; m -= ROWS, a.x += ROWS * a.row, c += ROWS * ldc)
+        block(ROWS, depth, a, panel, c, ldc, load);
     for (; m > 0; m--, a.x += a.row, c += ldc) block(1, depth, a, panel, c, ldc, load);
 }
 
 /* The same for fewer columns, by way of rows that have them all. */
-static void stripe_tail(int64_t m, int64_t cols, int64_t depth, operand a, const hn_real *panel, hn_real *c,
-                        int64_t ldc, bool load) {
+static void stripe_tail(int64_t m, int64_t cols, int64_t depth, operand a, const hn_real *panel,
+                        hn_real *c, int64_t ldc, bool load) {
     hn_real wide[ROWS * COLS] = {0};
     const size_t bytes = (size_t)cols * sizeof *c;
     for (int64_t i = 0; i < m; i += ROWS) {
         const int64_t rows = m - i < ROWS ? m - i : ROWS;
         const operand here = {a.x + i * a.row, a.row, a.col};
-        for (int64_t r = 0; load && r < rows; r++) memcpy(wide + r * COLS, c + (i + r) * ldc, bytes);
+        for (int64_t r = 0; load && r < rows; r++)
+            memcpy(wide + r * COLS, c + (i + r) * ldc, bytes);
         stripe(rows, depth, here, panel, wide, COLS, load);
         for (int64_t r = 0; r < rows; r++) memcpy(c + (i + r) * ldc, wide + r * COLS, bytes);
     }
 }
 
-void hn_product_naive(int64_t m, int64_t n, int64_t k, const hn_real *a, int64_t a_row, int64_t a_col,
-                      const hn_real *b, int64_t b_row, int64_t b_col, hn_real *c, int64_t ldc, bool accumulate) {
+void hn_product_naive(int64_t m, int64_t n, int64_t k, const hn_real *a, int64_t a_row,
+                      int64_t a_col, const hn_real *b, int64_t b_row, int64_t b_col, hn_real *c,
+                      int64_t ldc, bool accumulate) {
     _Alignas(32) hn_real panel[DEPTH * COLS];
     for (int64_t j = 0; j < n; j += COLS) {
         const int64_t cols = n - j < COLS ? n - j : COLS;

@@ -6,7 +6,8 @@
 
 /* m ← β₁·m + (1-β₁)·g,  v ← β₂·v + (1-β₂)·g²,  w ← w - rate·m / (√v + ε) */
 HN_CLONES
-void hn_adam_step(const hn_adam *adam, int64_t n, const hn_real *g, hn_real *w, hn_real *m, hn_real *v) {
+void hn_adam_step(const hn_adam *adam, int64_t n, const hn_real *g, hn_real *w, hn_real *m,
+                  hn_real *v) {
     const hn_adam p = *adam;
     const hn_real new1 = 1 - p.beta1, new2 = 1 - p.beta2;
     HN_IVDEP
@@ -22,8 +23,8 @@ void hn_adam_step(const hn_adam *adam, int64_t n, const hn_real *g, hn_real *w, 
 
 /* sum ← sum + g²,  w ← w - rate·g / (√sum + ε) */
 HN_CLONES
-void hn_adagrad_step(hn_real rate, hn_real epsilon, hn_real decay, hn_real shrink, int64_t n, const hn_real *g,
-                     hn_real *w, hn_real *sum) {
+void hn_adagrad_step(hn_real rate, hn_real epsilon, hn_real decay, hn_real shrink, int64_t n,
+                     const hn_real *g, hn_real *w, hn_real *sum) {
     HN_IVDEP
     for (int64_t i = 0; i < n; i++) {
         const hn_real grad = g[i] + decay * w[i];
@@ -35,7 +36,8 @@ void hn_adagrad_step(hn_real rate, hn_real epsilon, hn_real decay, hn_real shrin
 
 /* w ← w - rate·g */
 HN_CLONES
-void hn_sgd_step(hn_real rate, hn_real decay, hn_real shrink, int64_t n, const hn_real *g, hn_real *w) {
+void hn_sgd_step(hn_real rate, hn_real decay, hn_real shrink, int64_t n, const hn_real *g,
+                 hn_real *w) {
     HN_IVDEP
     for (int64_t i = 0; i < n; i++) {
         const hn_real grad = g[i] + decay * w[i];

@@ -15,18 +15,19 @@ static double now(void) {
 
 /* x ← x·0.999 + 0.001 in every lane of every chain; returns something of the result, so that
  * nothing is optimised away. */
-#define HN_CHAINS(NAME, TARGET, LANES)                                                                                 \
-    TARGET static float NAME(void) {                                                                                   \
-        typedef float vector __attribute__((vector_size(4 * (LANES))));                                                \
-        vector x0 = {0}, x1 = x0 + 1, x2 = x0 + 2, x3 = x0 + 3, x4 = x0 + 4, x5 = x0 + 5;                              \
-        vector x6 = x0 + 6, x7 = x0 + 7, x8 = x0 + 8, x9 = x0 + 9, x10 = x0 + 10, x11 = x0 + 11;                       \
-        const vector a = x0 + 0.999f, b = x0 + 0.001f;                                                                 \
-        for (int32_t i = 0; i < STEPS; i++) {                                                                          \
-            STEP(x0) STEP(x1) STEP(x2) STEP(x3) STEP(x4) STEP(x5)                                                      \
-            STEP(x6) STEP(x7) STEP(x8) STEP(x9) STEP(x10) STEP(x11)                                                    \
-        }                                                                                                              \
-        x0 += x1 + x2 + x3 + x4 + x5 + x6 + x7 + x8 + x9 + x10 + x11;                                                  \
-        return x0[0];                                                                                                  \
+#define HN_CHAINS(NAME, TARGET, LANES)                                                           \
+    TARGET static float NAME(void) {                                                             \
+        typedef float vector __attribute__((vector_size(4 * (LANES))));                          \
+        vector x0 = {0}, x1 = x0 + 1, x2 = x0 + 2, x3 = x0 + 3, x4 = x0 + 4, x5 = x0 + 5;        \
+        vector x6 = x0 + 6, x7 = x0 + 7, x8 = x0 + 8, x9 = x0 + 9, x10 = x0 + 10, x11 = x0 + 11; \
+        const vector a = x0 + 0.999f, b = x0 + 0.001f;                                           \
+        for (int32_t i = 0; i < STEPS; i++) {                                                    \
+            STEP(x0)                                                                             \
+            STEP(x1) STEP(x2) STEP(x3) STEP(x4) STEP(x5) STEP(x6) STEP(x7) STEP(x8) STEP(x9)     \
+                STEP(x10) STEP(x11)                                                              \
+        }                                                                                        \
+        x0 += x1 + x2 + x3 + x4 + x5 + x6 + x7 + x8 + x9 + x10 + x11;                            \
+        return x0[0];                                                                            \
     }
 
 #ifdef __x86_64__

@@ -12,14 +12,16 @@
 static hn_status check_shape(const hn_product *p, hn_error *err) {
     if (p->n >= 1 && p->k >= 0 && p->lda >= p->k && p->ldb >= p->n && p->ldc >= p->n) return HN_OK;
     return hn_fail(err, HN_FAILED,
-                   "a product of shape n = %d, k = %d has leading dimensions %lld, %lld, %lld; expected n ≥ 1, "
+                   "a product of shape n = %d, k = %d has leading dimensions %lld, %lld, %lld; "
+                   "expected n ≥ 1, "
                    "lda ≥ k, ldb ≥ n and ldc ≥ n",
                    p->n, p->k, (long long)p->lda, (long long)p->ldb, (long long)p->ldc);
 }
 
 #ifdef HN_DOUBLE
 
-hn_status hn_product_init(hn_product *out, int32_t n, int32_t k, int64_t lda, int64_t ldb, int64_t ldc, hn_error *err) {
+hn_status hn_product_init(hn_product *out, int32_t n, int32_t k, int64_t lda, int64_t ldb,
+                          int64_t ldc, hn_error *err) {
     *out = (hn_product){.n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc};
     return check_shape(out, err);
 }
@@ -63,7 +65,8 @@ static void fill_b(const hn_product *p, const matrices *x) {
     }
 }
 
-static void fill_equal_rows(float *x, int32_t rows, int32_t cols, int64_t ld, uint64_t matrix, int32_t trial) {
+static void fill_equal_rows(float *x, int32_t rows, int32_t cols, int64_t ld, uint64_t matrix,
+                            int32_t trial) {
     for (int32_t j = 0; j < cols; j++) x[j] = number(matrix, (uint64_t)trial, (uint64_t)j);
     for (int32_t i = 1; i < rows; i++) memcpy(x + i * ld, x, (size_t)cols * sizeof *x);
 }
@@ -77,13 +80,13 @@ static bool rows_equal(const float *x, int32_t rows, int32_t cols, int64_t ld) {
 
 /* One product of equal rows, its matrices off their alignment by `shift` numbers; adds what it
  * gives to `found`. false: the library is out of memory. */
-static bool try_product(const hn_product *p, const matrices *x, bool shift, bool accumulate, int32_t trial,
-                        hn_count *found) {
+static bool try_product(const hn_product *p, const matrices *x, bool shift, bool accumulate,
+                        int32_t trial, hn_count *found) {
     float *a = x->a[shift], *c = x->c[shift];
     fill_equal_rows(a, found->rows, p->k, p->lda, 2, trial);
     if (accumulate) fill_equal_rows(c, found->rows, p->n, p->ldc, 3, trial);
-    if (dnnl_sgemm('N', 'N', found->rows, p->n, p->k, 1.0f, a, p->lda, x->b[shift], p->ldb, accumulate ? 1.0f : 0.0f,
-                   c, p->ldc) != dnnl_success) {
+    if (dnnl_sgemm('N', 'N', found->rows, p->n, p->k, 1.0f, a, p->lda, x->b[shift], p->ldb,
+                   accumulate ? 1.0f : 0.0f, c, p->ldc) != dnnl_success) {
         return false;
     }
     found->steady = found->steady && rows_equal(c, found->rows, p->n, p->ldc);
@@ -121,7 +124,8 @@ static int32_t list_counts(const hn_product *p, int32_t from, int32_t to, hn_cou
     for (int32_t rows = from + 4; rows <= to && n < MOST_COUNTS; rows += 4) {
         const int32_t step_large = rows <= 8 ? 4 : rows <= 48 ? 8 : 16;
         const int32_t step_small = rows <= 32 ? 4 : 8;
-        if (rows % (is_large(p) ? step_large : step_small) == 0) out[n++] = (hn_count){.rows = rows};
+        if (rows % (is_large(p) ? step_large : step_small) == 0)
+            out[n++] = (hn_count){.rows = rows};
     }
     return n;
 }
@@ -174,7 +178,8 @@ static bool probe(hn_product *p, const matrices *x) {
 
 static float *matrix_alloc(int64_t rows, int64_t cols, int64_t ld) {
     int64_t numbers;
-    if (__builtin_mul_overflow(rows - 1, ld, &numbers) || __builtin_add_overflow(numbers, cols + 1, &numbers)) {
+    if (__builtin_mul_overflow(rows - 1, ld, &numbers) ||
+        __builtin_add_overflow(numbers, cols + 1, &numbers)) {
         return NULL;
     }
     return hn_alloc((size_t)numbers, sizeof(float));
@@ -224,7 +229,8 @@ static bool recall(hn_product *p) {
     const int64_t n = known.added < CACHED_SHAPES ? known.added : CACHED_SHAPES;
     for (int64_t i = 0; i < n; i++) {
         const hn_product *q = &known.shapes[i];
-        if (q->n == p->n && q->k == p->k && q->lda == p->lda && q->ldb == p->ldb && q->ldc == p->ldc) {
+        if (q->n == p->n && q->k == p->k && q->lda == p->lda && q->ldb == p->ldb &&
+            q->ldc == p->ldc) {
             *p = *q;
             return true;
         }
@@ -232,7 +238,8 @@ static bool recall(hn_product *p) {
     return false;
 }
 
-hn_status hn_product_init(hn_product *out, int32_t n, int32_t k, int64_t lda, int64_t ldb, int64_t ldc, hn_error *err) {
+hn_status hn_product_init(hn_product *out, int32_t n, int32_t k, int64_t lda, int64_t ldb,
+                          int64_t ldc, hn_error *err) {
     *out = (hn_product){.n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc};
     HN_TRY(check_shape(out, err));
     if (k == 0) return HN_OK; /* an empty sum, left to the naive product */

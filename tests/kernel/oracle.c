@@ -23,7 +23,8 @@ double oracle_uniform(double low, double high) {
 }
 
 int64_t oracle_integer(int64_t low, int64_t high) {
-    return low + (int64_t)(hn_random(oracle_seed(), HN_STREAM_TEST, drawn++) % (uint64_t)(high - low + 1));
+    return low + (int64_t)(hn_random(oracle_seed(), HN_STREAM_TEST, drawn++) %
+                           (uint64_t)(high - low + 1));
 }
 
 hn_real *oracle_numbers(int64_t n) {
@@ -40,25 +41,32 @@ hn_real *oracle_copy(const hn_real *x, int64_t n) {
     return copy;
 }
 
-static void tell_seed(void) { print_error("HN_TEST_SEED=%llu repeats this\n", (unsigned long long)oracle_seed()); }
+static void tell_seed(void) {
+    print_error("HN_TEST_SEED=%llu repeats this\n", (unsigned long long)oracle_seed());
+}
 
 void oracle_near(double got, double right, double tolerance, const char *what, int64_t at) {
     if (got == right || (isnan(got) && isnan(right)) || fabs(got - right) <= tolerance) return;
     tell_seed();
-    fail_msg("%s, number %lld: found %.9g; expected %.9g within %.3g", what, (long long)at, got, right, tolerance);
+    fail_msg("%s, number %lld: found %.9g; expected %.9g within %.3g", what, (long long)at, got,
+             right, tolerance);
 }
 
 void oracle_same_bits(const hn_real *a, const hn_real *b, int64_t n, const char *what) {
-    if (memcmp(a, b, (size_t)n * sizeof *a) == 0) return;
-    int64_t i = 0;
-    while (memcmp(a + i, b + i, sizeof *a) == 0) i++;
+    const uint8_t *const a_bytes = (const uint8_t *)a, *const b_bytes = (const uint8_t *)b;
+    const size_t bytes = (size_t)n * sizeof *a;
+    if (memcmp(a_bytes, b_bytes, bytes) == 0) return;
+    size_t at = 0;
+    while (a_bytes[at] == b_bytes[at]) at++;
+    const int64_t i = (int64_t)(at / sizeof *a);
     tell_seed();
-    fail_msg("%s: number %lld of %lld is %.9g and %.9g", what, (long long)i, (long long)n, (double)a[i], (double)b[i]);
+    fail_msg("%s: number %lld of %lld is %.9g and %.9g", what, (long long)i, (long long)n,
+             (double)a[i], (double)b[i]);
 }
 
-oracle_product oracle_multiply(int64_t m, int64_t n, int64_t k, const hn_real *a, int64_t a_row, int64_t a_col,
-                               const hn_real *b, int64_t b_row, int64_t b_col, const hn_real *c, int64_t ldc,
-                               bool accumulate) {
+oracle_product oracle_multiply(int64_t m, int64_t n, int64_t k, const hn_real *a, int64_t a_row,
+                               int64_t a_col, const hn_real *b, int64_t b_row, int64_t b_col,
+                               const hn_real *c, int64_t ldc, bool accumulate) {
     const oracle_product oracle = {hn_alloc((size_t)(m * n + 1), sizeof(double)),
                                    hn_alloc((size_t)(m * n + 1), sizeof(double))};
     assert_true(oracle.right && oracle.size);
@@ -66,7 +74,8 @@ oracle_product oracle_multiply(int64_t m, int64_t n, int64_t k, const hn_real *a
         for (int64_t j = 0; j < n; j++) {
             double sum = accumulate ? (double)c[i * ldc + j] : 0, size = fabs(sum);
             for (int64_t p = 0; p < k; p++) {
-                const double term = (double)a[i * a_row + p * a_col] * (double)b[p * b_row + j * b_col];
+                const double term =
+                    (double)a[i * a_row + p * a_col] * (double)b[p * b_row + j * b_col];
                 sum += term;
                 size += fabs(term);
             }
@@ -79,13 +88,14 @@ oracle_product oracle_multiply(int64_t m, int64_t n, int64_t k, const hn_real *a
 
 /* Errors of a sum grow like the root of its length, and a few times that is allowed: a wrong
  * or a missing term is larger by orders of magnitude. */
-void oracle_check(oracle_product *oracle, int64_t m, int64_t n, int64_t k, const hn_real *c, int64_t ldc,
-                  const char *what) {
+void oracle_check(oracle_product *oracle, int64_t m, int64_t n, int64_t k, const hn_real *c,
+                  int64_t ldc, const char *what) {
     const double tolerance = EPSILON * (2 + 0.5 * sqrt((double)k));
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
             const int64_t at = i * n + j;
-            oracle_near((double)c[i * ldc + j], oracle->right[at], tolerance * oracle->size[at], what, at);
+            oracle_near((double)c[i * ldc + j], oracle->right[at], tolerance * oracle->size[at],
+                        what, at);
         }
     }
     hn_free(oracle->right);

@@ -32,11 +32,11 @@ void oracle_same_bits(const hn_real *a, const hn_real *b, int64_t n, const char 
 typedef struct oracle_product {
     double *right, *size;
 } oracle_product;
-oracle_product oracle_multiply(int64_t m, int64_t n, int64_t k, const hn_real *a, int64_t a_row, int64_t a_col,
-                               const hn_real *b, int64_t b_row, int64_t b_col, const hn_real *c, int64_t ldc,
-                               bool accumulate);
+oracle_product oracle_multiply(int64_t m, int64_t n, int64_t k, const hn_real *a, int64_t a_row,
+                               int64_t a_col, const hn_real *b, int64_t b_row, int64_t b_col,
+                               const hn_real *c, int64_t ldc, bool accumulate);
 /* Compares c[m×n] and frees the oracle. */
-void oracle_check(oracle_product *oracle, int64_t m, int64_t n, int64_t k, const hn_real *c, int64_t ldc,
-                  const char *what);
+void oracle_check(oracle_product *oracle, int64_t m, int64_t n, int64_t k, const hn_real *c,
+                  int64_t ldc, const char *what);
 
 #endif

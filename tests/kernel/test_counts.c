@@ -18,8 +18,9 @@ static choice choose(const hn_count *counts, int32_t n, uint64_t preferred) {
     }
     return c;
 }
-#define CHOOSE(preferred, ...)                                                                                         \
-    choose((const hn_count[]){__VA_ARGS__}, sizeof((const hn_count[]){__VA_ARGS__}) / sizeof(hn_count), preferred)
+#define CHOOSE(preferred, ...)              \
+    choose((const hn_count[]){__VA_ARGS__}, \
+           sizeof((const hn_count[]){__VA_ARGS__}) / sizeof(hn_count), preferred)
 
 static void test_smallest_count_that_holds_m(void **state) {
     (void)state;
@@ -35,8 +36,8 @@ static void test_smallest_count_that_holds_m(void **state) {
 
 static void test_unsteady_counts_and_other_bits_are_left_out(void **state) {
     (void)state;
-    const choice c = CHOOSE(GOOD, {8, false, GOOD}, {16, true, OTHER}, {32, true, GOOD}, {64, false, GOOD},
-                            {72, true, GOOD}, {128, true, GOOD});
+    const choice c = CHOOSE(GOOD, {8, false, GOOD}, {16, true, OTHER}, {32, true, GOOD},
+                            {64, false, GOOD}, {72, true, GOOD}, {128, true, GOOD});
     assert_true(c.found && c.bits == GOOD);
     assert_int_equal(c.padded[1], 32);
     assert_int_equal(c.padded[33], 72);
@@ -46,13 +47,15 @@ static void test_unsteady_counts_and_other_bits_are_left_out(void **state) {
 
 static void test_preferred_bits_win_where_they_reach(void **state) {
     (void)state;
-    const choice dear = CHOOSE(OTHER, {4, true, GOOD}, {64, true, OTHER}, {65, true, GOOD}, {128, true, OTHER},
-                               {129, true, GOOD});
+    const choice dear = CHOOSE(OTHER, {4, true, GOOD}, {64, true, OTHER}, {65, true, GOOD},
+                               {128, true, OTHER}, {129, true, GOOD});
     assert_true(dear.found && dear.bits == OTHER && dear.padded[1] == 64);
-    const choice absent = CHOOSE(7, {4, true, GOOD}, {64, true, OTHER}, {65, true, GOOD}, {128, true, OTHER},
-                                 {129, true, GOOD});
-    assert_true(absent.found && absent.bits == GOOD && absent.padded[1] == 4 && absent.padded[128] == 129);
-    const choice short_of_a_tile = CHOOSE(OTHER, {60, true, GOOD}, {64, true, OTHER}, {128, true, GOOD});
+    const choice absent = CHOOSE(7, {4, true, GOOD}, {64, true, OTHER}, {65, true, GOOD},
+                                 {128, true, OTHER}, {129, true, GOOD});
+    assert_true(absent.found && absent.bits == GOOD && absent.padded[1] == 4 &&
+                absent.padded[128] == 129);
+    const choice short_of_a_tile =
+        CHOOSE(OTHER, {60, true, GOOD}, {64, true, OTHER}, {128, true, GOOD});
     assert_false(short_of_a_tile.found); /* GOOD: 61 … 63 are too far from 128 */
 }
 

@@ -18,26 +18,32 @@ typedef struct loop {
     double (*right)(double a, double b, double y);
 } loop;
 
-static void run_add(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) { (void)b, hn_add(n, a, y); }
-static void run_axpy(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) { (void)b, hn_axpy(n, FACTOR, a, y); }
+static void run_add(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {
+    (void)b, hn_add(n, a, y);
+}
+static void run_axpy(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {
+    (void)b, hn_axpy(n, FACTOR, a, y);
+}
 static void run_scale(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {
     (void)b, hn_scale_to(n, FACTOR, a, y);
 }
 static double right_add(double a, double b, double y) { return (void)b, y + a; }
 static double right_axpy(double a, double b, double y) { return (void)b, y + (double)FACTOR * a; }
-static double right_scale(double a, double b, double y) { return (void)b, (void)y, (double)FACTOR * a; }
+static double right_scale(double a, double b, double y) {
+    return (void)b, (void)y, (double)FACTOR * a;
+}
 static double right_mul(double a, double b, double y) { return (void)y, a * b; }
 static double right_mul_add(double a, double b, double y) { return y + a * b; }
 
-#define FORWARD(ACT)                                                                                                   \
-    static void forward_##ACT(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {                             \
-        (void)b;                                                                                                       \
-        memcpy(y, a, (size_t)n * sizeof *y);                                                                           \
-        hn_act_forward(HN_ACT_##ACT, 1, n, y, n);                                                                      \
-    }                                                                                                                  \
-    static void backward_##ACT(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {                            \
-        (void)b;                                                                                                       \
-        hn_act_backward(HN_ACT_##ACT, 1, n, a, HN_ACT_##ACT == HN_ACT_SILU ? a : NULL, y, n);                          \
+#define FORWARD(ACT)                                                                          \
+    static void forward_##ACT(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {    \
+        (void)b;                                                                              \
+        memcpy(y, a, (size_t)n * sizeof *y);                                                  \
+        hn_act_forward(HN_ACT_##ACT, 1, n, y, n);                                             \
+    }                                                                                         \
+    static void backward_##ACT(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {   \
+        (void)b;                                                                              \
+        hn_act_backward(HN_ACT_##ACT, 1, n, a, HN_ACT_##ACT == HN_ACT_SILU ? a : NULL, y, n); \
     }
 FORWARD(NONE)
 FORWARD(RELU)
@@ -47,9 +53,13 @@ FORWARD(SILU)
 
 static double right_none(double a, double b, double y) { return (void)b, (void)y, a; }
 static double right_relu(double a, double b, double y) { return (void)b, (void)y, fmax(a, 0); }
-static double right_sigmoid(double a, double b, double y) { return (void)b, (void)y, 1 / (1 + exp(-a)); }
+static double right_sigmoid(double a, double b, double y) {
+    return (void)b, (void)y, 1 / (1 + exp(-a));
+}
 static double right_tanh(double a, double b, double y) { return (void)b, (void)y, tanh(a); }
-static double right_silu(double a, double b, double y) { return (void)b, (void)y, a / (1 + exp(-a)); }
+static double right_silu(double a, double b, double y) {
+    return (void)b, (void)y, a / (1 + exp(-a));
+}
 static double back_none(double a, double b, double y) { return (void)a, (void)b, y; }
 static double back_relu(double a, double b, double y) { return (void)b, a > 0 ? y : 0; }
 static double back_sigmoid(double a, double b, double y) { return (void)b, y * a * (1 - a); }
@@ -79,11 +89,13 @@ static const loop LOOPS[] = {
 enum { N_LOOPS = sizeof LOOPS / sizeof *LOOPS };
 
 static void check_loop(const loop *l, int64_t n) {
-    hn_real *const a = oracle_numbers(n), *const b = oracle_numbers(n), *const y = oracle_numbers(n + BEYOND);
+    hn_real *const a = oracle_numbers(n), *const b = oracle_numbers(n),
+                   *const y = oracle_numbers(n + BEYOND);
     hn_real *const before = oracle_copy(y, n + BEYOND);
     l->run(n, a, b, y);
     for (int64_t i = 0; i < n; i++) {
-        oracle_near((double)y[i], l->right((double)a[i], (double)b[i], (double)before[i]), 4 * EPSILON, l->name, i);
+        oracle_near((double)y[i], l->right((double)a[i], (double)b[i], (double)before[i]),
+                    4 * EPSILON, l->name, i);
     }
     oracle_same_bits(y + n, before + n, BEYOND, l->name);
     hn_free(a), hn_free(b), hn_free(y), hn_free(before);
@@ -113,7 +125,8 @@ static void check_bits(const loop *l, const hn_real *a, const hn_real *b, const 
 
 static void test_bits_do_not_depend_on_the_place(void **state) {
     (void)state;
-    hn_real *const a = oracle_numbers(MOST), *const b = oracle_numbers(MOST), *const y = oracle_numbers(MOST);
+    hn_real *const a = oracle_numbers(MOST), *const b = oracle_numbers(MOST),
+                   *const y = oracle_numbers(MOST);
     for (int32_t i = 0; i < N_LOOPS; i++) check_bits(&LOOPS[i], a, b, y);
     hn_free(a), hn_free(b), hn_free(y);
 }
@@ -146,7 +159,8 @@ static void test_an_output_may_be_an_input(void **state) {
 static void check_act_rows(hn_act act, int64_t rows, int64_t cols, int64_t gap) {
     const int64_t ld = cols + gap, n = rows * ld;
     hn_real *const y = oracle_numbers(n), *const dy = oracle_numbers(n);
-    hn_real *const y_right = oracle_copy(y, n), *const dy_right = oracle_copy(dy, n), *const pre = oracle_copy(y, n);
+    hn_real *const y_right = oracle_copy(y, n), *const dy_right = oracle_copy(dy, n),
+                   *const pre = oracle_copy(y, n);
     hn_act_forward(act, rows, cols, y, ld);
     hn_act_backward(act, rows, cols, y, pre, dy, ld);
     for (int64_t r = 0; r < rows; r++) {
@@ -162,7 +176,8 @@ static void test_activations_of_rows(void **state) {
     (void)state;
     for (int32_t act = HN_ACT_NONE; act <= HN_ACT_SILU; act++) {
         for (int32_t i = 0; i < 20; i++) {
-            check_act_rows((hn_act)act, oracle_integer(0, 9), oracle_integer(1, 70), i & 1 ? oracle_integer(1, 9) : 0);
+            check_act_rows((hn_act)act, oracle_integer(0, 9), oracle_integer(1, 70),
+                           i & 1 ? oracle_integer(1, 9) : 0);
         }
     }
 }
@@ -181,9 +196,11 @@ static void test_activations_keep_nan(void **state) {
 static void check_rows(int64_t rows, int64_t cols, int64_t gap) {
     const int64_t ld = cols + gap;
     hn_real *const y = oracle_numbers(rows * ld), *const y_right = oracle_copy(y, rows * ld);
-    hn_real *const bias = oracle_numbers(cols + BEYOND), *const bias_right = oracle_copy(bias, cols + BEYOND);
+    hn_real *const bias = oracle_numbers(cols + BEYOND), *const bias_right =
+                                                             oracle_copy(bias, cols + BEYOND);
     for (int64_t r = 0; r < rows; r++) {
-        for (int64_t c = 0; c < cols; c++) bias_right[c] += y[r * ld + c]; /* in order, so to the bit */
+        for (int64_t c = 0; c < cols; c++)
+            bias_right[c] += y[r * ld + c]; /* in order, so to the bit */
     }
     hn_sum_rows(rows, cols, y, ld, bias);
     oracle_same_bits(bias, bias_right, cols + BEYOND, "sum of rows");
@@ -195,7 +212,8 @@ static void check_rows(int64_t rows, int64_t cols, int64_t gap) {
 
 static void test_rows(void **state) {
     (void)state;
-    for (int64_t rows = 0; rows < 10; rows++) check_rows(rows, oracle_integer(1, 70), oracle_integer(0, 5));
+    for (int64_t rows = 0; rows < 10; rows++)
+        check_rows(rows, oracle_integer(1, 70), oracle_integer(0, 5));
     check_rows(128, 4480, 0);
     check_rows(3, 0, 2);
 }
@@ -211,7 +229,8 @@ static void test_dot(void **state) {
             right += (double)a[i] * (double)b[i];
             size += fabs((double)a[i] * (double)b[i]);
         }
-        oracle_near((double)hn_dot(n, a, b), right, size * EPSILON * (6 + 0.1 * sqrt((double)n)), "dot", n);
+        oracle_near((double)hn_dot(n, a, b), right, size * EPSILON * (6 + 0.1 * sqrt((double)n)),
+                    "dot", n);
     }
     hn_free(a), hn_free(b);
 }

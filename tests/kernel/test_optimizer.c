@@ -9,9 +9,16 @@ enum { N = 77, BEYOND = 5, STEPS = 20 };
 
 /* Rate, momenta and decays of a real run, and of one without decay. */
 static const hn_adam ADAMS[] = {
-    {.rate = (hn_real)1e-3, .beta1 = (hn_real)0.9, .beta2 = (hn_real)0.999, .epsilon = (hn_real)1e-8},
-    {.rate = (hn_real)0.1, .beta1 = (hn_real)0.8, .beta2 = (hn_real)0.95, .epsilon = (hn_real)1e-3,
-     .decay = (hn_real)0.1, .shrink = (hn_real)0.01},
+    {.rate = (hn_real)1e-3,
+     .beta1 = (hn_real)0.9,
+     .beta2 = (hn_real)0.999,
+     .epsilon = (hn_real)1e-8},
+    {.rate = (hn_real)0.1,
+     .beta1 = (hn_real)0.8,
+     .beta2 = (hn_real)0.95,
+     .epsilon = (hn_real)1e-3,
+     .decay = (hn_real)0.1,
+     .shrink = (hn_real)0.01},
 };
 
 /* Runs one of the optimizers for a step; `w`, `m`, `v` are its state. */
@@ -30,10 +37,15 @@ static void right_adam(const hn_adam *p, double g, double *w, double *m, double 
     *v = (double)p->beta2 * *v + (1 - (double)p->beta2) * g * g;
     *w = *w * (1 - (double)p->shrink) - (double)p->rate * *m / (sqrt(*v) + (double)p->epsilon);
 }
-static void right_adam0(double g, double *w, double *m, double *v) { right_adam(&ADAMS[0], g, w, m, v); }
-static void right_adam1(double g, double *w, double *m, double *v) { right_adam(&ADAMS[1], g, w, m, v); }
+static void right_adam0(double g, double *w, double *m, double *v) {
+    right_adam(&ADAMS[0], g, w, m, v);
+}
+static void right_adam1(double g, double *w, double *m, double *v) {
+    right_adam(&ADAMS[1], g, w, m, v);
+}
 
-static const hn_real RATE = (hn_real)0.05, TINY = (hn_real)1e-6, DECAY = (hn_real)0.02, SHRINK = (hn_real)0.003;
+static const hn_real RATE = (hn_real)0.05, TINY = (hn_real)1e-6, DECAY = (hn_real)0.02,
+                     SHRINK = (hn_real)0.003;
 
 static void adagrad(int64_t n, const hn_real *g, hn_real *w, hn_real *m, hn_real *v) {
     (void)m;
@@ -89,7 +101,8 @@ static void check_optimizer(const optimizer *o, int64_t n) {
     hn_real *const v = oracle_numbers(n + BEYOND);
     memset(m, 0, (size_t)n * sizeof *m);
     memset(v, 0, (size_t)n * sizeof *v);
-    hn_real *const beyond[3] = {oracle_copy(w + n, BEYOND), oracle_copy(m + n, BEYOND), oracle_copy(v + n, BEYOND)};
+    hn_real *const beyond[3] = {oracle_copy(w + n, BEYOND), oracle_copy(m + n, BEYOND),
+                                oracle_copy(v + n, BEYOND)};
     for (int32_t i = 0; i < STEPS; i++) check_step(o, n, w, m, v);
     oracle_same_bits(w + n, beyond[0], BEYOND, o->name);
     oracle_same_bits(m + n, beyond[1], BEYOND, o->name);
@@ -111,10 +124,12 @@ static void test_bits_do_not_depend_on_the_place(void **state) {
     (void)state;
     for (int32_t i = 0; i < N_OPTIMIZERS; i++) {
         const optimizer *const o = &OPTIMIZERS[i];
-        hn_real *const g = oracle_numbers(N), *const w = oracle_numbers(N), *const m = oracle_numbers(N);
+        hn_real *const g = oracle_numbers(N), *const w = oracle_numbers(N),
+                       *const m = oracle_numbers(N);
         hn_real *const v = oracle_numbers(N);
         for (int32_t j = 0; j < N; j++) v[j] = (hn_real)fabs((double)v[j]);
-        hn_real *const w1 = oracle_copy(w, N), *const m1 = oracle_copy(m, N), *const v1 = oracle_copy(v, N);
+        hn_real *const w1 = oracle_copy(w, N), *const m1 = oracle_copy(m, N),
+                       *const v1 = oracle_copy(v, N);
         o->run(N, g, w, m, v);
         for (int32_t j = 0; j < N; j++) o->run(1, g + j, w1 + j, m1 + j, v1 + j);
         oracle_same_bits(w, w1, N, o->name);

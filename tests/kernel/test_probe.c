@@ -16,7 +16,8 @@ static hn_error err;
 #define HAS_LIBRARY_FAULTS 1
 static _Thread_local int64_t library_fault; /* > 0: counts down, and fails when it reaches 0 */
 
-__attribute__((visibility("default"))) int posix_memalign(void **memory, size_t alignment, size_t bytes) {
+__attribute__((visibility("default"))) int posix_memalign(void **memory, size_t alignment,
+                                                          size_t bytes) {
     if (library_fault > 0 && --library_fault == 0) return 12;
     *memory = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
     return *memory ? 0 : 12;
@@ -41,7 +42,8 @@ static void test_library_out_of_memory(void **state) {
     enum { N = 61, K = 67, ROWS = HN_TILE_ROWS + HN_TILE_SLACK };
     hn_product p;
     assert_ok(hn_product_init(&p, N, K, K, N, N, &err));
-    hn_real *const a = oracle_numbers(ROWS * K), *const b = oracle_numbers(K * N), *const c = oracle_numbers(ROWS * N);
+    hn_real *const a = oracle_numbers(ROWS * K), *const b = oracle_numbers(K * N),
+                   *const c = oracle_numbers(ROWS * N);
     library_fault = 1;
     check_told(hn_product_run(&p, 100, a, b, c, false));
     check_told(hn_product_dx(100, K, N, c, N, b, N, a, K, false));
@@ -122,7 +124,8 @@ static void test_counts_cover_every_row(void **state) {
         assert_int_equal(p.padded[p.padded[m] > HN_TILE_ROWS ? m : p.padded[m]], p.padded[m]);
     }
 #ifndef HN_DOUBLE
-    if (naive) print_message("note: this CPU's products are not steady; the naive product is used\n");
+    if (naive)
+        print_message("note: this CPU's products are not steady; the naive product is used\n");
 #endif
 }
 
@@ -160,7 +163,8 @@ static void *ask(void *user) {
 static void test_threads_find_the_same(void **state) {
     (void)state;
     static asker askers[4];
-    for (int32_t i = 0; i < 4; i++) assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
+    for (int32_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
     for (int32_t i = 0; i < 4; i++) assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
     for (int32_t i = 0; i < 4; i++) {
         assert_int_equal(askers[i].status, HN_OK);

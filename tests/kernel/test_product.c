@@ -23,10 +23,12 @@ static void check_naive(shape s, bool a_transposed, bool b_transposed, bool accu
     hn_real *const c = oracle_numbers(s.m * ldc), *const before = oracle_copy(c, s.m * ldc);
     const int64_t a_row = a_transposed ? 1 : s.k, a_col = a_transposed ? s.m : 1;
     const int64_t b_row = b_transposed ? 1 : s.n, b_col = b_transposed ? s.k : 1;
-    oracle_product right = oracle_multiply(s.m, s.n, s.k, a, a_row, a_col, b, b_row, b_col, c, ldc, accumulate);
+    oracle_product right =
+        oracle_multiply(s.m, s.n, s.k, a, a_row, a_col, b, b_row, b_col, c, ldc, accumulate);
     hn_product_naive(s.m, s.n, s.k, a, a_row, a_col, b, b_row, b_col, c, ldc, accumulate);
     oracle_check(&right, s.m, s.n, s.k, c, ldc, "naive product");
-    for (int64_t i = 0; i < s.m; i++) oracle_same_bits(c + i * ldc + s.n, before + i * ldc + s.n, 3, "gap of C");
+    for (int64_t i = 0; i < s.m; i++)
+        oracle_same_bits(c + i * ldc + s.n, before + i * ldc + s.n, 3, "gap of C");
     hn_free(a), hn_free(b), hn_free(c), hn_free(before);
 }
 
@@ -76,7 +78,8 @@ static void forward_close(forward *f) { hn_free(f->a), hn_free(f->b), hn_free(f-
 static void check_forward(forward *f, int32_t m, bool accumulate) {
     const hn_product *const p = &f->product;
     hn_real *const before = oracle_copy(f->c, f->c_numbers);
-    oracle_product right = oracle_multiply(m, p->n, p->k, f->a, p->lda, 1, f->b, p->ldb, 1, f->c, p->ldc, accumulate);
+    oracle_product right =
+        oracle_multiply(m, p->n, p->k, f->a, p->lda, 1, f->b, p->ldb, 1, f->c, p->ldc, accumulate);
     assert_true(hn_product_run(p, m, f->a, f->b, f->c, accumulate));
     oracle_check(&right, m, p->n, p->k, f->c, p->ldc, "forward product");
     for (int64_t i = 0; i < f->c_numbers; i++) {
@@ -110,8 +113,9 @@ static void test_forward_of_nothing(void **state) {
 
 /* Rows first … first + m - 1 computed together, in buffers `shift` numbers off their
  * alignment, must be what each is alone, to the bit. */
-static void check_rows(const forward *f, const hn_real *right, int32_t m, int32_t first, int32_t shift, bool accumulate,
-                       hn_real *a, hn_real *c, const hn_real *c_before) {
+static void check_rows(const forward *f, const hn_real *right, int32_t m, int32_t first,
+                       int32_t shift, bool accumulate, hn_real *a, hn_real *c,
+                       const hn_real *c_before) {
     const hn_product *const p = &f->product;
     memset(a, 0, (size_t)f->a_numbers * sizeof *a);
     memset(c, 0, (size_t)f->c_numbers * sizeof *c);
@@ -121,7 +125,8 @@ static void check_rows(const forward *f, const hn_real *right, int32_t m, int32_
     }
     assert_true(hn_product_run(p, m, a + shift, f->b, c + shift, accumulate));
     for (int32_t i = 0; i < m; i++) {
-        oracle_same_bits(c + shift + i * p->ldc, right + (first + i) * p->ldc, p->n, "a row's bits");
+        oracle_same_bits(c + shift + i * p->ldc, right + (first + i) * p->ldc, p->n,
+                         "a row's bits");
     }
 }
 
@@ -129,7 +134,8 @@ static void check_rows(const forward *f, const hn_real *right, int32_t m, int32_
 static void check_bits(int32_t n, int32_t k, int64_t lda, int64_t ldb, int64_t ldc, int32_t step) {
     forward f = forward_open(n, k, lda, ldb, ldc);
     hn_real *const a = oracle_numbers(f.a_numbers), *const c = oracle_numbers(f.c_numbers);
-    hn_real *const right = oracle_numbers(f.c_numbers), *const before = oracle_copy(f.c, f.c_numbers);
+    hn_real *const right = oracle_numbers(f.c_numbers), *const before =
+                                                            oracle_copy(f.c, f.c_numbers);
     for (int32_t accumulate = 0; accumulate < 2; accumulate++) {
         memcpy(right, before, (size_t)f.c_numbers * sizeof *right);
         for (int32_t i = 0; i < HN_TILE_ROWS; i++) {
@@ -168,10 +174,12 @@ static void test_rows_have_the_same_bits_in_any_company(void **state) {
  * give the same numbers. */
 static void check_layouts(int32_t n, int32_t k, int64_t lda, int64_t ldc) {
     forward dense = forward_open(n, k, k, n, n), wide = forward_open(n, k, lda, n, ldc);
-    for (int32_t i = 0; i < 30; i++) memcpy(wide.a + i * lda, dense.a + i * k, (size_t)k * sizeof *dense.a);
+    for (int32_t i = 0; i < 30; i++)
+        memcpy(wide.a + i * lda, dense.a + i * k, (size_t)k * sizeof *dense.a);
     assert_true(hn_product_run(&dense.product, 30, dense.a, dense.b, dense.c, false));
     assert_true(hn_product_run(&wide.product, 30, wide.a, dense.b, wide.c, false));
-    for (int32_t i = 0; i < 30; i++) oracle_same_bits(wide.c + i * ldc, dense.c + i * n, n, "another layout");
+    for (int32_t i = 0; i < 30; i++)
+        oracle_same_bits(wide.c + i * ldc, dense.c + i * n, n, "another layout");
     forward_close(&dense);
     forward_close(&wide);
 }
@@ -185,7 +193,8 @@ static void test_layouts_give_the_same_bits(void **state) {
     check_layouts(1, 64, 128, 12);
     for (int32_t i = 0; i < 10; i++) {
         const shape s = random_shape(1, 150, 500);
-        check_layouts((int32_t)s.n, (int32_t)s.k, s.k + oracle_integer(0, 600), s.n + oracle_integer(0, 600));
+        check_layouts((int32_t)s.n, (int32_t)s.k, s.k + oracle_integer(0, 600),
+                      s.n + oracle_integer(0, 600));
     }
 }
 
@@ -198,8 +207,10 @@ static void test_bad_rows_do_not_spread(void **state) {
     for (int32_t j = 0; j < 30; j++) f.a[17 * 30 + j] = (hn_real)(0.0 / 0.0);
     assert_true(hn_product_run(&f.product, 50, f.a, f.b, f.c, false));
     for (int32_t i = 0; i < 50; i++) {
-        if (i != 17) oracle_same_bits(f.c + i * 20, right + i * 20, 20, "a neighbour of NaN");
-        else assert_true(f.c[i * 20] != f.c[i * 20]);
+        if (i != 17)
+            oracle_same_bits(f.c + i * 20, right + i * 20, 20, "a neighbour of NaN");
+        else
+            assert_true(f.c[i * 20] != f.c[i * 20]);
     }
     hn_free(right);
     forward_close(&f);
@@ -207,8 +218,8 @@ static void test_bad_rows_do_not_spread(void **state) {
 
 /* ---- Backward products --------------------------------------------------------------- */
 
-typedef bool (*backward)(int64_t m, int64_t k, int64_t n, const hn_real *a, int64_t lda, const hn_real *b, int64_t ldb,
-                         hn_real *c, int64_t ldc, bool accumulate);
+typedef bool (*backward)(int64_t m, int64_t k, int64_t n, const hn_real *a, int64_t lda,
+                         const hn_real *b, int64_t ldb, hn_real *c, int64_t ldc, bool accumulate);
 
 /* dx: C[m×k] = A[m×n]·Bᵀ; dw: C[k×n] = A[m×k]ᵀ·B[m×n]. Nothing but C's numbers changes, and a
  * second call gives the same bits. */
@@ -219,8 +230,9 @@ static void check_backward(bool is_dx, shape s, int64_t gap, bool accumulate) {
     hn_real *const a = oracle_numbers(s.m * lda), *const b = oracle_numbers(b_rows * ldb);
     hn_real *const c = oracle_numbers(c_rows * ldc), *const again = oracle_copy(c, c_rows * ldc);
     hn_real *const before = oracle_copy(c, c_rows * ldc);
-    oracle_product right = is_dx ? oracle_multiply(s.m, s.k, s.n, a, lda, 1, b, 1, ldb, c, ldc, accumulate)
-                                 : oracle_multiply(s.k, s.n, s.m, a, 1, lda, b, ldb, 1, c, ldc, accumulate);
+    oracle_product right =
+        is_dx ? oracle_multiply(s.m, s.k, s.n, a, lda, 1, b, 1, ldb, c, ldc, accumulate)
+              : oracle_multiply(s.k, s.n, s.m, a, 1, lda, b, ldb, 1, c, ldc, accumulate);
     const backward run = is_dx ? hn_product_dx : hn_product_dw;
     assert_true(run(s.m, s.k, s.n, a, lda, b, ldb, c, ldc, accumulate));
     assert_true(run(s.m, s.k, s.n, a, lda, b, ldb, again, ldc, accumulate));

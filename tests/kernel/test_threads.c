@@ -12,7 +12,8 @@ static int32_t count_threads(void) {
     DIR *const folder = opendir("/proc/self/task");
     if (!folder) return -1;
     int32_t n = 0;
-    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) n += entry->d_name[0] != '.';
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        n += entry->d_name[0] != '.';
     closedir(folder);
     return n;
 }
@@ -23,7 +24,8 @@ static void run_products(void) {
     hn_error err = {0};
     hn_product p;
     assert_ok(hn_product_init(&p, N, K, K, N, N, &err));
-    hn_real *const a = oracle_numbers(rows * K), *const b = oracle_numbers(K * N), *const c = oracle_numbers(rows * N);
+    hn_real *const a = oracle_numbers(rows * K), *const b = oracle_numbers(K * N),
+                   *const c = oracle_numbers(rows * N);
     for (int32_t i = 0; i < 5; i++) {
         assert_true(hn_product_run(&p, 128 - 20 * i, a, b, c, false));
         assert_true(hn_product_dx(128, K, N, c, N, b, N, a, K, false));
