@@ -153,10 +153,28 @@ static hn_status check_folds(hn_config_reader *reader, const hn_node *node) {
     return HN_OK;
 }
 
+/* Columns that are not of the column type: names that stand for columns, keys, folds. */
+static hn_status check_column(hn_config_reader *reader, const hn_node *node, const char *key,
+                              const char *column) {
+    if (column == NULL || column[0] != '$' || strcmp(column, "$file") == 0) return HN_OK;
+    return hn_config_fail_key(
+        reader, node, key, "found the column \"%.80s\"; the only one that begins with $ is $file",
+        column);
+}
+
+static hn_status check_columns(hn_config_reader *reader, const hn_node *node,
+                               const hn_config_feature *f) {
+    HN_TRY(check_column(reader, node, "column", f->column));
+    for (int32_t i = 0; i < f->keys.n; i++)
+        HN_TRY(check_column(reader, node, "key", f->keys.items[i]));
+    return check_column(reader, node, f->fold_by == HN_FOLD_PAST ? "past" : "fold", f->fold_column);
+}
+
 hn_status hn_feature_check(hn_config_reader *reader, const hn_node *node, void *feature) {
     hn_config_feature *f = feature;
+    if (f->column == NULL && f->kind != HN_FEATURE_RATE) f->column = f->name;
+    HN_TRY(check_columns(reader, node, f));
     if (f->kind == HN_FEATURE_RATE) return check_folds(reader, node);
-    if (f->column == NULL) f->column = f->name;
     HN_TRY(check_missing(reader, node, f));
     return f->kind == HN_FEATURE_NUMBER ? HN_OK : check_vocabulary(reader, node, f);
 }

@@ -10,7 +10,7 @@
 typedef struct builder {
     hn_arena *arena;
     hn_error *err;
-    const char *origin;
+    const char *origin, *text;
     bool positions;
     hn_node *stack[HN_CONFIG_DEPTH_MAX];
     int32_t depth, nodes, documents;
@@ -95,10 +95,48 @@ static hn_place scalar_place(const builder *b, struct fy_token *token) {
     return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED ? before_sign(place) : place;
 }
 
+static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+/* Folds the line's end at `in` and the blanks around it as YAML does: one becomes a blank,
+ * n become n - 1. Returns the bytes read. */
+static size_t fold_lines(char *out, size_t *n_out, const char *in, size_t n) {
+    size_t i = 0, lines = 0;
+    while (*n_out > 0 && is_blank(out[*n_out - 1])) (*n_out)--;
+    for (; i < n && (is_blank(in[i]) || in[i] == '\n' || in[i] == '\r'); i++)
+        lines += in[i] == '\n' || (in[i] == '\r' && !(i + 1 < n && in[i + 1] == '\n'));
+    if (lines == 1) out[(*n_out)++] = ' ';
+    for (; lines > 1; lines--) out[(*n_out)++] = '\n';
+    return i;
+}
+
+/* The text of a single-quoted scalar. libfyaml 0.7.12 leaks memory in fy_token_get_text
+ * when such a text holds five quotes or more, so its source is read here. */
+static const char *unquote_single(builder *b, const char *in, size_t n) {
+    char *const out = hn_arena_alloc(b->arena, n + 1, 1);
+    size_t n_out = 0;
+    for (size_t i = 0; out != NULL && i < n;) {
+        if (in[i] == '\n' || in[i] == '\r') {
+            i += fold_lines(out, &n_out, in + i, n - i);
+            continue;
+        }
+        out[n_out++] = in[i];
+        i += in[i] == '\'' ? 2 : 1;
+    }
+    if (out != NULL) out[n_out] = '\0'; /* folding may have taken blanks back */
+    return out;
+}
+
 /* Copies a scalar's text; C strings cannot hold a NUL, so "\0" is refused. */
 static hn_status token_text(const char **out, builder *b, struct fy_token *token) {
     size_t n = 0;
-    const char *text = token != NULL ? fy_token_get_text(token, &n) : "";
+    const char *text = "";
+    if (token != NULL && fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED) {
+        const struct fy_mark *const begin = fy_token_start_mark(token);
+        const struct fy_mark *const end = fy_token_end_mark(token);
+        *out = unquote_single(b, b->text + begin->input_pos, end->input_pos - begin->input_pos);
+        return *out != NULL ? HN_OK : hn_no_memory(b->err, "the config's texts");
+    }
+    if (token != NULL) text = fy_token_get_text(token, &n);
     if (text == NULL) text = "", n = 0;
     if (memchr(text, '\0', n) != NULL)
         return fail_at(b, scalar_place(b, token), "found a NUL character in a text; expected none");
@@ -291,7 +329,8 @@ static hn_status parse_into(builder *b, const char *text, size_t n) {
 hn_status hn_tree_parse(hn_node **out, const char *text, size_t n, const char *origin,
                         bool positions, hn_arena *arena, hn_error *err) {
     *out = NULL;
-    builder b = {.arena = arena, .err = err, .origin = origin, .positions = positions};
+    builder b = {
+        .arena = arena, .err = err, .origin = origin, .text = text, .positions = positions};
     const hn_place start = {origin, positions ? 1 : 0, 1};
     if (n > HN_CONFIG_BYTES_MAX)
         return fail_at(&b, start, "found more than 1 MiB; a config is smaller than that");

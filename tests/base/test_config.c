@@ -239,6 +239,31 @@ static void null_is_as_if_absent(void **state) {
     hn_config_free(c);
 }
 
+/* libfyaml 0.7.12 reads these wrong (''''' pairs are kept double now and then) and leaks. */
+static void single_quoted_texts_are_read_as_yaml_says(void **state) {
+    (void)state;
+    static const struct {
+        const char *yaml, *text;
+    } cases[] = {
+        {"'it''s'", "it's"},
+        {"''''''''''''''", "''''''"},
+        {"'a ''\n  b'", "a ' b"},
+        {"'  a \n\n\n b'", "  a\n\nb"},
+        {"'a\r\n b'", "a b"},
+        {"'  \n '", " "},
+        {"''", ""},
+        {"'\xc3\xbc''\xc3\xbc'", "\xc3\xbc'\xc3\xbc"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        snprintf(text, sizeof text,
+                 "log: {files: f, missing: [%s]}\ntasks: [y]\nfeatures: {u: id}\n", cases[i].yaml);
+        hn_config *c = parse(text);
+        assert_strings(&c->log.missing, cases[i].text);
+        hn_config_free(c);
+    }
+}
+
 /* ---- --set ---- */
 
 static void overrides_reach_every_depth(void **state) {
@@ -438,6 +463,7 @@ int main(void) {
         cmocka_unit_test(model_and_training),
         cmocka_unit_test(short_forms),
         cmocka_unit_test(null_is_as_if_absent),
+        cmocka_unit_test(single_quoted_texts_are_read_as_yaml_says),
         cmocka_unit_test(overrides_reach_every_depth),
         cmocka_unit_test(overrides_remove_and_find_dots),
         cmocka_unit_test(resolved_is_a_fixed_point),

@@ -242,6 +242,12 @@ static const wrong features[] = {
     {FEATURE("{kind: rate, key: u, column: u}"),
      "c.yaml:5:27: features.f.column: this is no option where `kind` is rate", ""},
     {FEATURE("{kind: list, delimiter: ''}"), "c.yaml:5:30: features.f.delimiter: found \"\"", ""},
+    {LOG TASKS "features: {$f: id}\n", "c.yaml:3:16: features.$f.column: found the column \"$f\"",
+     "$file"},
+    {FEATURE("{kind: rate, key: [u, $f]}"), "c.yaml:5:24: features.f.key: found the column \"$f\"",
+     ""},
+    {FEATURE("{kind: rate, key: u, fold: $f}"),
+     "c.yaml:5:33: features.f.fold: found the column \"$f\"", ""},
     {LOG TASKS "features: [u]\n", "c.yaml:3:11: features: found a list", ""},
     {LOG TASKS "features: {'': id}\n", "c.yaml:3:12: features.: found the name \"\"", ""},
 };
