@@ -46,7 +46,8 @@ static hn_status advance(meter *m, int32_t rows, hn_error *err) {
 static hn_status score_batches(hn_metrics *metrics, hn_scoring *scoring, hn_batcher *batcher, meter *m, hn_error *err) {
     hn_batcher_start(batcher, -1);
     for (;;) {
-        const hn_rows *const rows = hn_batcher_next(batcher);
+        const hn_rows *rows;
+        HN_TRY(hn_batcher_next(&rows, batcher, err));
         if (!rows) return HN_OK;
         HN_TRY(hn_scoring_add(scoring, metrics, rows, err));
         HN_TRY(advance(m, rows->rows, err));

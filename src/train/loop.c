@@ -158,7 +158,7 @@ static void count_step(hn_training *job, double loss, int32_t rows) {
 
 static hn_status next_batch(const hn_rows **out, hn_training *job, hn_error *err) {
     if (job->at.batch == 0) hn_batcher_start(job->batcher, job->at.epoch);
-    *out = hn_batcher_next(job->batcher);
+    HN_TRY(hn_batcher_next(out, job->batcher, err));
     if (*out) return HN_OK;
     return hn_fail(err, HN_FAILED, "%s: the data ended at batch %lld of %lld", job->dataset_path,
                    (long long)job->at.batch, (long long)job->batches);
