@@ -1,0 +1,157 @@
+/* See world.h. */
+#include "bundle/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "support.h"
+
+enum { LOG_ROWS = 240, USERS = 12 };
+
+static void write_text(const char *folder, const char *name, hn_text *text) {
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_false(text->failed);
+    support_write(path, text->text, text->length);
+    hn_text_free(text);
+}
+
+static uint32_t draw(uint64_t counter, uint32_t limit) { return (uint32_t)(hn_random(11, HN_STREAM_TEST, counter) % limit); }
+
+static void write_log(const char *folder) {
+    hn_text text = {0};
+    uint64_t c = 0;
+    hn_text_add(&text, "user_id,item_id,tab,date,price,tags,click,order\n");
+    for (int r = 0; r < LOG_ROWS; r++) {
+        hn_text_add(&text, "u%u,i%u,%u,%u,", draw(c, USERS), draw(c + 1, 9), 1 + draw(c + 2, WORLD_SCENARIOS), 1 + draw(c + 3, 4));
+        hn_text_add(&text, "%u.5,t%u|t%u,%u,%s\n", draw(c + 4, 50), draw(c + 5, 5), draw(c + 6, 5), draw(c + 7, 2),
+                    draw(c + 8, 5) == 0 ? "" : draw(c + 9, 2) ? "1" : "0");
+        c += 10;
+    }
+    write_text(folder, "log.csv", &text);
+}
+
+static void write_users(const char *folder) {
+    hn_text text = {0};
+    hn_text_add(&text, "user_id,age,city\n");
+    for (uint32_t u = 0; u < USERS; u++) hn_text_add(&text, "u%u,%u,c%u\n", u, 18 + draw(9000 + u, 50), draw(9100 + u, 3));
+    write_text(folder, "users.csv", &text);
+}
+
+static void write_config(const char *folder, const char *model) {
+    hn_text text = {0};
+    hn_text_add(&text,
+                "log: log.csv\n"
+                "tables: {users: {files: users.csv, key: user_id, side: user}}\n"
+                "split: {by: column, validation: \"date == 3\", test: \"date == 4\"}\n"
+                "scenario: {column: tab, values: {home: 1, search: 2, cart: 3}}\n"
+                "tasks: {click: click, order: order}\n"
+                "user: user_id\n"
+                "features:\n"
+                "  user: {kind: id, column: user_id, width: 3}\n"
+                "  item_id: {kind: id, width: 4}\n"
+                "  age: number\n"
+                "  city: {kind: id, width: 2}\n"
+                "  tags: {kind: list, width: 2}\n"
+                "  price: {kind: number, scaling: buckets, buckets: 4, width: 2}\n"
+                "  user_rate: {kind: rate, key: [user_id], fold: hash 3, scaling: zscore}\n"
+                "model: %s\n"
+                "train: {block_rows: 16, batch: 16}\n",
+                model);
+    write_text(folder, "config.yaml", &text);
+}
+
+static void prepare(world *w) {
+    hn_error err = {0};
+    hn_run run = hn_run_default();
+    run.out_dir = w->folder;
+    run.threads = 1;
+    assert_ok(hn_config_load(&w->config, w->config_path, NULL, 0, &err));
+    assert_ok(hn_pool_create(&w->pool, 1, &err));
+    assert_ok(hn_dataset_prepare(w->dataset_path, w->config, NULL, w->pool, &run, &err));
+    assert_ok(hn_dataset_open(&w->dataset, w->dataset_path, w->config, &err));
+}
+
+static void record(world *w) {
+    hn_error err = {0};
+    const hn_layout *layout = hn_schema_layout(hn_dataset_schema(w->dataset));
+    assert_ok(hn_model_record(&w->graph, layout, &w->config->model, &err));
+    assert_ok(hn_plan_create(&w->plan, w->graph, HN_MODE_TRAIN, &err));
+    assert_ok(hn_params_create(&w->params, w->plan, &err));
+    hn_params_init(&w->params, w->plan, 5, 0.5, NULL);
+    assert_true(hn_params_stage(&w->params, w->plan));
+}
+
+static json_t *some_metrics(void) {
+    json_error_t error;
+    json_t *metrics = json_loads("{\"test\": {\"mean\": {\"auc\": 0.625, \"gauc\": null, \"log_loss\": 0.5}, \"cells\": ["
+                                 "{\"scenario\": \"home\", \"task\": \"click\", \"auc\": 0.625, \"gauc\": null, \"log_loss\": 0.5, "
+                                 "\"calibration\": 1.25, \"rows\": 60, \"positives\": 31}]}}", 0, &error);
+    assert_non_null(metrics);
+    return metrics;
+}
+
+void world_make(world *w, const char *model) {
+    hn_error err = {0};
+    *w = (world){.folder = support_folder()};
+    snprintf(w->config_path, sizeof w->config_path, "%s/config.yaml", w->folder);
+    snprintf(w->dataset_path, sizeof w->dataset_path, "%s/dataset.hnd", w->folder);
+    snprintf(w->bundle_path, sizeof w->bundle_path, "%s/model.hn", w->folder);
+    write_log(w->folder);
+    write_users(w->folder);
+    write_config(w->folder, model);
+    prepare(w);
+    record(w);
+    w->metrics = some_metrics();
+    const hn_bundle_parts parts = world_parts(w);
+    assert_ok(hn_bundle_write(w->bundle_path, &parts, &err));
+}
+
+hn_bundle_parts world_parts(const world *w) {
+    return (hn_bundle_parts){.config = w->config, .schema = hn_dataset_schema(w->dataset), .tables = hn_dataset_tables(w->dataset),
+                             .plan = w->plan, .params = &w->params, .metrics = w->metrics, .card = hn_dataset_card(w->dataset)};
+}
+
+void world_free(world *w) {
+    json_decref(w->metrics);
+    hn_params_free(&w->params);
+    hn_plan_free(w->plan);
+    hn_graph_free(w->graph);
+    hn_dataset_close(w->dataset);
+    hn_pool_free(w->pool);
+    hn_config_free(w->config);
+    support_remove(w->folder);
+    free(w->folder);
+    *w = (world){0};
+}
+
+/* ---- Rows ------------------------------------------------------------------------------ */
+
+typedef struct encoding {
+    hn_encoded *out;
+    const hn_schema *schema;
+    const hn_side_tables *tables;
+} encoding;
+
+static hn_status encode(void *user, const hn_impressions *block, hn_error *err) {
+    const encoding *e = user;
+    assert_int_equal(e->out->rows.rows, 0); /* the log is one block */
+    return hn_schema_encode(e->out, e->schema, e->tables, block, false, err);
+}
+
+void world_rows(hn_encoded *out, const world *w, const hn_schema *schema, const hn_side_tables *tables) {
+    hn_error err = {0};
+    hn_log_counts counts;
+    encoding e = {out, schema, tables};
+    *out = (hn_encoded){0};
+    char log[400];
+    snprintf(log, sizeof log, "%s/log.csv", w->folder);
+    const char *const files[] = {log};
+    const hn_log_options options = {.files = files, .n_files = 1, .scoring = true, .block = encode, .user = &e};
+    const hn_run run = hn_run_default();
+    assert_ok(hn_log_read(&counts, w->config, hn_schema_sources(schema), tables, &options, w->pool, &run, &err));
+    hn_log_counts_free(&counts);
+    assert_int_equal(out->rows.rows, LOG_ROWS);
+}
