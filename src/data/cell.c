@@ -6,15 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "data/cell_hash.h"
 
 #include "data/cell.h"
 
-uint64_t hn_cell_hash(const char *text, size_t n) {
-    const uint64_t hash = XXH3_64bits(text, n);
-    return hash != HN_HASH_MISSING ? hash : 1;
-}
+uint64_t hn_cell_hash(const char *text, size_t n) { return hn_cell_hash_inline(text, n); }
 
 void hn_cell_identity(uint64_t out[2], const char *text, size_t n) {
     const XXH128_hash_t hash = XXH3_128bits(text, n);

@@ -9,7 +9,7 @@
 #include "base/pool.h"
 #include "data/columns.h"
 
-enum { HN_CHUNK_BYTES = 512 << 10, HN_ROW_BYTES_MAX = 64 << 20 };
+enum { HN_CHUNK_BYTES = 256 << 10, HN_ROW_BYTES_MAX = 64 << 20 };
 
 typedef struct hn_text_file {
     struct hn_text_file *next;

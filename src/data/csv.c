@@ -117,7 +117,7 @@ void hn_walker_begin(hn_walker *w, const hn_dialect *dialect, const char *text, 
     w->at = 0;
     w->line = 0;
     w->block = 0;
-    w->dialect = *dialect;
+    w->dialect = dialect;
     w->no_memory = false;
     w->marks = n > 0 ? hn_walker_marks(w) : 0;
 }
@@ -138,7 +138,7 @@ static void undouble(hn_walker *w, size_t begin, size_t end) {
     size_t n = 0;
     for (size_t i = begin; i < end; i++) {
         w->scratch[n++] = w->text[i];
-        i += (unsigned char)w->text[i] == w->dialect.quote;
+        i += (unsigned char)w->text[i] == w->dialect->quote;
     }
     w->field = w->scratch;
     w->field_n = n;
@@ -148,7 +148,7 @@ static void undouble(hn_walker *w, size_t begin, size_t end) {
 static size_t find_close(const hn_walker *w, size_t from, bool *doubled) {
     *doubled = false;
     while (from < w->n) {
-        const char *const found = memchr(w->text + from, w->dialect.quote, w->n - from);
+        const char *const found = memchr(w->text + from, w->dialect->quote, w->n - from);
         if (!found) break;
         const size_t at = (size_t)(found - w->text);
         if (at + 1 >= w->n || found[1] != found[0]) return at;
@@ -168,11 +168,11 @@ static uint64_t count_lines(const char *text, size_t n) {
 static bool ends_cleanly(const hn_walker *w, size_t at) {
     if (at < w->n && w->text[at] == '\r' && (at + 1 == w->n || w->text[at + 1] == '\n')) return true;
     if (at == w->n || w->text[at] == '\n') return true;
-    return w->n - at >= w->dialect.delimiter_n &&
-           memcmp(w->text + at, w->dialect.delimiter, w->dialect.delimiter_n) == 0;
+    return w->n - at >= w->dialect->delimiter_n &&
+           memcmp(w->text + at, w->dialect->delimiter, w->dialect->delimiter_n) == 0;
 }
 
-hn_field_end hn_walker_quoted(hn_walker *w) {
+static void read_quoted(hn_walker *w) {
     bool doubled;
     const size_t inner = w->at + 1, close = find_close(w, inner, &doubled);
     w->field = w->text + inner;
@@ -183,7 +183,8 @@ hn_field_end hn_walker_quoted(hn_walker *w) {
         w->fault = HN_FIELD_UNCLOSED;
         w->fault_at = w->begin;
         w->end = w->at = w->n;
-        return HN_FIELD_LAST;
+        w->last = HN_FIELD_LAST;
+        return;
     }
     if (!ends_cleanly(w, close + 1)) {
         w->fault = HN_FIELD_AFTER_QUOTE;
@@ -195,5 +196,10 @@ hn_field_end hn_walker_quoted(hn_walker *w) {
         end = hn_walker_mark(w);
     } while (!hn_walker_is_end(w, end));
     w->end = end;
-    return hn_walker_finish(w, end);
+    w->last = hn_walker_finish(w, end);
+}
+
+hn_walker hn_walker_quoted(hn_walker walker) {
+    read_quoted(&walker);
+    return walker;
 }

@@ -57,11 +57,12 @@ typedef struct hn_walker {
     uint64_t line;    /* line feeds before `at` */
     size_t block;     /* the 64 bytes whose marks are: */
     uint64_t marks;   /* bit i: text[block + i] may end a field, not used up yet */
-    hn_dialect dialect;
+    const hn_dialect *dialect;
     /* the field just read */
     const char *field;
     size_t field_n;
     size_t begin, end;  /* its place in `text`, quotes included */
+    hn_field_end last;
     hn_field_fault fault;
     size_t fault_at;
     /* room for unquoted fields with doubled quotes */
@@ -72,11 +73,14 @@ typedef struct hn_walker {
 
 void hn_walker_begin(hn_walker *walker, const hn_dialect *dialect, const char *text, size_t n);
 void hn_walker_free(hn_walker *walker); /* its scratch */
-/* The slow part of hn_walker_next. */
-hn_field_end hn_walker_quoted(hn_walker *walker);
+/* The slow part of hn_walker_next. By value, so that no address of the hot loop's walker
+ * leaves it and its marks can live in registers. */
+hn_walker hn_walker_quoted(hn_walker walker);
+
+#define HN_HOT static inline __attribute__((always_inline))
 
 /* Bit i: p[i] is `a` or `b`, for 64 bytes. */
-static inline uint64_t hn_marks64(const char *p, char a, char b) {
+HN_HOT uint64_t hn_marks64(const char *p, char a, char b) {
 #if defined(__SSE2__)
     const __m128i va = _mm_set1_epi8(a), vb = _mm_set1_epi8(b);
     uint64_t marks = 0;
@@ -93,8 +97,8 @@ static inline uint64_t hn_marks64(const char *p, char a, char b) {
 #endif
 }
 
-static inline uint64_t hn_walker_marks(const hn_walker *w) {
-    const char a = w->dialect.delimiter[0];
+HN_HOT uint64_t hn_walker_marks(const hn_walker *w) {
+    const char a = w->dialect->delimiter[0];
     if (w->n - w->block >= 64) return hn_marks64(w->text + w->block, a, '\n');
     char tail[64] = {0};
     const size_t left = w->n - w->block;
@@ -103,7 +107,7 @@ static inline uint64_t hn_walker_marks(const hn_walker *w) {
 }
 
 /* Forgets the marks before `at`. */
-static inline void hn_walker_seek(hn_walker *w, size_t at) {
+HN_HOT void hn_walker_seek(hn_walker *w, size_t at) {
     if (at >= w->n) {
         w->block = w->n;
         w->marks = 0;
@@ -117,7 +121,7 @@ static inline void hn_walker_seek(hn_walker *w, size_t at) {
 }
 
 /* The next byte that may end a field; n at the end. */
-static inline size_t hn_walker_mark(hn_walker *w) {
+HN_HOT size_t hn_walker_mark(hn_walker *w) {
     while (w->marks == 0) {
         if (w->n - w->block <= 64) return w->n;
         w->block += 64;
@@ -129,10 +133,10 @@ static inline size_t hn_walker_mark(hn_walker *w) {
 }
 
 /* The field ends at `end`, which is a delimiter, a line feed or the end of the text. */
-static inline hn_field_end hn_walker_finish(hn_walker *w, size_t end) {
+HN_HOT hn_field_end hn_walker_finish(hn_walker *w, size_t end) {
     if (end < w->n && w->text[end] != '\n') {
-        w->at = end + w->dialect.delimiter_n;
-        if (w->dialect.delimiter_n > 1) hn_walker_seek(w, w->at);
+        w->at = end + w->dialect->delimiter_n;
+        if (w->dialect->delimiter_n > 1) hn_walker_seek(w, w->at);
         return HN_FIELD_MORE;
     }
     w->at = end < w->n ? end + 1 : w->n;
@@ -140,18 +144,21 @@ static inline hn_field_end hn_walker_finish(hn_walker *w, size_t end) {
     return HN_FIELD_LAST;
 }
 
-static inline bool hn_walker_is_end(const hn_walker *w, size_t at) {
-    if (at >= w->n || w->dialect.delimiter_n == 1 || w->text[at] == '\n') return true;
-    return w->n - at >= w->dialect.delimiter_n &&
-           memcmp(w->text + at, w->dialect.delimiter, w->dialect.delimiter_n) == 0;
+HN_HOT bool hn_walker_is_end(const hn_walker *w, size_t at) {
+    if (at >= w->n || w->dialect->delimiter_n == 1 || w->text[at] == '\n') return true;
+    return w->n - at >= w->dialect->delimiter_n &&
+           memcmp(w->text + at, w->dialect->delimiter, w->dialect->delimiter_n) == 0;
 }
 
 /* Takes the next field; HN_FIELD_LAST when it ends its row. Not to be called with
  * `at` == `n` except right after a delimiter. */
-static inline hn_field_end hn_walker_next(hn_walker *w) {
+HN_HOT hn_field_end hn_walker_next(hn_walker *w) {
     w->begin = w->at;
     w->fault = HN_FIELD_FINE;
-    if (w->at < w->n && (unsigned char)w->text[w->at] == w->dialect.quote) return hn_walker_quoted(w);
+    if (w->at < w->n && (unsigned char)w->text[w->at] == w->dialect->quote) {
+        *w = hn_walker_quoted(*w);
+        return w->last;
+    }
     size_t end;
     do {
         end = hn_walker_mark(w);
@@ -164,7 +171,7 @@ static inline hn_field_end hn_walker_next(hn_walker *w) {
 }
 
 /* Steps over an empty line, true when there was one. At the begin of a row only. */
-static inline bool hn_walker_skip_empty(hn_walker *w) {
+HN_HOT bool hn_walker_skip_empty(hn_walker *w) {
     const size_t left = w->n - w->at;
     const char *const p = w->text + w->at;
     if (p[0] != '\n' && p[0] != '\r') return false;

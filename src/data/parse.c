@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "data/cell_hash.h"
 #include "data/show.h"
 
 /* ---- Bad rows --------------------------------------------------------------------------- */
@@ -40,6 +41,7 @@ typedef struct parser {
     hn_slot *slots;
     uint64_t *keys, *refs;
     size_t lists_before;
+    size_t cell_at; /* where the cell at hand begins */
     bool bad;
 } parser;
 
@@ -101,14 +103,14 @@ static const char *column_name(const parser *p, int32_t column) {
 
 static void bad_number(parser *p, const hn_use *use, const char *text, size_t n) {
     char shown[HN_SHOW_BYTES];
-    ROW_BAD(p, p->walker.begin, "found \"%s\" in column \"%.60s\"; expected a number (or list it under `missing` if it stands for none)",
+    ROW_BAD(p, p->cell_at, "found \"%s\" in column \"%.60s\"; expected a number (or list it under `missing` if it stands for none)",
             hn_show(shown, text, n), column_name(p, use->column));
 }
 
 static void bad_ref(parser *p, const hn_use *use, const char *text, size_t n) {
     char shown[HN_SHOW_BYTES];
     const hn_ref *const ref = &p->plan->refs->items[use->to];
-    ROW_BAD(p, p->walker.begin, "found \"%s\" in column \"%.60s\"; expected %s for %s%s%.60s (or list it under `missing`)",
+    ROW_BAD(p, p->cell_at, "found \"%s\" in column \"%.60s\"; expected %s for %s%s%.60s (or list it under `missing`)",
             hn_show(shown, text, n), column_name(p, use->column), hn_ref_expected(p->plan->refs, use->to),
             ref->role, ref->detail[0] ? " " : "", ref->detail);
 }
@@ -137,7 +139,7 @@ static void bad_field(parser *p) {
     else
         ROW_BAD(p, w->fault_at, "found \"%s\" after a closing quote; expected %s or the end of the line "
                 "(write \"\" for a quote within quotes, or set `quote: \"\"`)",
-                hn_show(shown, w->text + w->fault_at, w->end - w->fault_at), hn_dialect_show(&w->dialect));
+                hn_show(shown, w->text + w->fault_at, w->end - w->fault_at), hn_dialect_show(w->dialect));
 }
 
 static void bad_count(parser *p, int32_t found, size_t at) {
@@ -170,7 +172,7 @@ static hn_status put_list(parser *p, const hn_use *use, const char *text, size_t
         if (item > 0) {
             if (out->n_lists == out->lists_capacity)
                 HN_TRY(hn_grow(&out->lists, &out->lists_capacity, out->n_lists + 1, sizeof *out->lists, p->err));
-            out->lists[out->n_lists++] = hn_cell_hash(text, item);
+            out->lists[out->n_lists++] = hn_cell_hash_inline(text, item);
         }
         text += item + use->delimiter_n;
         if (!found) break;
@@ -205,29 +207,32 @@ static void put_ref(parser *p, const hn_use *use, const char *text, size_t n) {
     p->refs[use->to] = value;
 }
 
-static hn_status put_cell(parser *p, size_t first, size_t last, const char *text, size_t n) {
-    const hn_use *const uses = p->plan->uses;
+static hn_status put_other(parser *p, const hn_use *use, const char *text, size_t n, uint64_t hash) {
+    switch (use->kind) {
+    case HN_USE_KEY: p->keys[use->to] = hash != 0 ? hash : hn_cell_hash_inline(text, n); break;
+    case HN_USE_NUMBER:
+        if (!hn_cell_number(&p->slots[use->to].number, text, n)) bad_number(p, use, text, n);
+        break;
+    case HN_USE_LIST: return put_list(p, use, text, n);
+    case HN_USE_REF: put_ref(p, use, text, n); break;
+    case HN_USE_HASH: break;
+    }
+    return HN_OK;
+}
+
+/* The uses of a column are sorted with hashes first, so that keys share what they find. */
+HN_HOT hn_status put_cell(parser *p, const hn_use *use, const hn_use *end, const char *text, size_t n) {
     if (is_missing(p->plan, text, n)) {
-        for (size_t u = first; u < last; u++) put_absent(p, &uses[u]);
+        for (; use < end; use++) put_absent(p, use);
         return HN_OK;
     }
-    uint64_t hash = 0; /* shared by all uses of the cell */
-    for (size_t u = first; u < last; u++) {
-        const hn_use *const use = &uses[u];
-        switch (use->kind) {
-        case HN_USE_HASH:
-            if (hash == 0) hash = hn_cell_hash(text, n);
+    uint64_t hash = 0;
+    for (; use < end; use++) {
+        if (use->kind == HN_USE_HASH) {
+            if (hash == 0) hash = hn_cell_hash_inline(text, n);
             p->slots[use->to].hash = hash;
-            break;
-        case HN_USE_KEY:
-            if (hash == 0) hash = hn_cell_hash(text, n);
-            p->keys[use->to] = hash;
-            break;
-        case HN_USE_NUMBER:
-            if (!hn_cell_number(&p->slots[use->to].number, text, n)) bad_number(p, use, text, n);
-            break;
-        case HN_USE_LIST: HN_TRY(put_list(p, use, text, n)); break;
-        case HN_USE_REF: put_ref(p, use, text, n); break;
+        } else {
+            HN_TRY(put_other(p, use, text, n, hash));
         }
     }
     return HN_OK;
@@ -238,25 +243,28 @@ static hn_status put_cell(parser *p, size_t first, size_t last, const char *text
 static hn_status put_virtual(parser *p) {
     const hn_parse_plan *const plan = p->plan;
     const size_t *const first = plan->first + plan->columns;
-    if (first[0] < first[1]) HN_TRY(put_cell(p, first[0], first[1], plan->file->base, strlen(plan->file->base)));
-    if (first[1] < first[2]) HN_TRY(put_cell(p, first[1], first[2], "", 0));
-    return HN_OK;
+    HN_TRY(put_cell(p, plan->uses + first[0], plan->uses + first[1], plan->file->base, strlen(plan->file->base)));
+    return put_cell(p, plan->uses + first[1], plan->uses + first[2], "", 0);
 }
 
 /* All fields of a row; where their number is wrong, the row is still walked to its end. */
-static hn_status put_fields(parser *p) {
-    hn_walker *const w = &p->walker;
+HN_HOT hn_status put_fields(parser *p, hn_walker *w) {
     const hn_parse_plan *const plan = p->plan;
     const size_t *const first = plan->first;
+    const hn_use *const uses = plan->uses;
     int32_t column = 0;
     size_t surplus = 0;
     hn_field_end end;
     do {
         end = hn_walker_next(w);
-        if (w->fault != HN_FIELD_FINE) bad_field(p);
+        if (w->fault != HN_FIELD_FINE) {
+            p->walker = *w;
+            bad_field(p);
+        }
         if (column < plan->columns) {
+            p->cell_at = w->begin;
             if (first[column] < first[column + 1])
-                HN_TRY(put_cell(p, first[column], first[column + 1], w->field, w->field_n));
+                HN_TRY(put_cell(p, uses + first[column], uses + first[column + 1], w->field, w->field_n));
         } else if (column == plan->columns) {
             surplus = w->begin;
         }
@@ -264,45 +272,54 @@ static hn_status put_fields(parser *p) {
     } while (end == HN_FIELD_MORE);
     if (w->no_memory) return hn_no_memory(p->err, "a quoted field");
     if (column != plan->columns) bad_count(p, column, column > plan->columns ? surplus : w->end);
-    return put_virtual(p);
+    return plan->has_virtual ? put_virtual(p) : HN_OK;
 }
 
-static void end_row(parser *p) {
+/* The row ends before `at`. */
+static void end_row(parser *p, size_t at) {
     hn_parsed *const out = p->out;
-    const hn_walker *const w = &p->walker;
+    const char *const text = p->walker.text;
     if (p->plan->key_needed && !p->bad && p->keys[0] == HN_HASH_MISSING)
         ROW_BAD(p, p->row_begin, "found no key; expected one in every row of a table");
     if (p->bad) {
         out->n_lists = p->lists_before;
         return;
     }
-    size_t end = w->at;
-    if (end > p->row_begin && w->text[end - 1] == '\n') end--;
-    if (end > p->row_begin && w->text[end - 1] == '\r') end--;
+    size_t end = at;
+    if (end > p->row_begin && text[end - 1] == '\n') end--;
+    if (end > p->row_begin && text[end - 1] == '\r') end--;
     const size_t row = out->rows++;
     out->lines[row] = p->row_line;
     out->begin[row] = p->row_begin;
     out->bytes[row] = end - p->row_begin;
-    if (p->plan->identity) hn_cell_identity(out->identity + 2 * row, w->text + p->row_begin, end - p->row_begin);
+    if (p->plan->identity) hn_cell_identity(out->identity + 2 * row, text + p->row_begin, end - p->row_begin);
 }
 
-static hn_status parse_rows(parser *p) {
-    hn_walker *const w = &p->walker;
+static void begin_row(parser *p, size_t at, uint64_t line) {
     hn_parsed *const out = p->out;
-    while (w->at < w->n) {
-        if (hn_walker_skip_empty(w)) continue;
-        if (out->rows == out->capacity) HN_TRY(grow_rows(p));
-        p->slots = out->slots + out->rows * (size_t)p->plan->slots;
-        p->keys = out->keys + out->rows * (size_t)p->plan->keys;
-        p->refs = out->refs + out->rows * (size_t)p->n_refs;
-        p->row_line = w->line;
-        p->row_begin = w->at;
-        p->lists_before = out->n_lists;
-        p->bad = false;
-        HN_TRY(put_fields(p));
-        end_row(p);
+    p->slots = out->slots + out->rows * (size_t)p->plan->slots;
+    p->keys = out->keys + out->rows * (size_t)p->plan->keys;
+    p->refs = out->refs + out->rows * (size_t)p->n_refs;
+    p->row_line = line;
+    p->row_begin = at;
+    p->lists_before = out->n_lists;
+    p->bad = false;
+}
+
+/* The walker of the loop is a copy whose address stays here (csv.h). */
+static hn_status parse_rows(parser *p) {
+    hn_walker w = p->walker;
+    hn_status status = HN_OK;
+    while (w.at < w.n && status == HN_OK) {
+        if (hn_walker_skip_empty(&w)) continue;
+        if (p->out->rows == p->out->capacity) status = grow_rows(p);
+        if (status != HN_OK) break;
+        begin_row(p, w.at, w.line);
+        status = put_fields(p, &w);
+        if (status == HN_OK) end_row(p, w.at);
     }
-    return HN_OK;
+    p->walker = w;
+    return status;
 }
 
 hn_status hn_parse(hn_parsed *out, const hn_parse_plan *plan, const char *text, size_t n, hn_error *err) {

@@ -49,6 +49,7 @@ hn_status hn_parse_plan_finish(hn_parse_plan *plan, hn_error *err) {
         while (use < plan->n_uses && plan->uses[use].column == (int32_t)c) use++;
     }
     plan->first[columns] = use;
+    plan->has_virtual = use > plan->first[plan->columns];
     for (int32_t i = 0; i < plan->source->missing.n; i++) {
         const size_t n = strlen(plan->source->missing.items[i]);
         plan->missing_lengths |= UINT64_C(1) << (n < 63 ? n : 63);
