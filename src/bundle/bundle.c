@@ -63,15 +63,20 @@ static hn_status open_config(hn_bundle *bundle, hn_error *err) {
 }
 
 /* The same for a model that cannot be. */
+static hn_status no_model(const hn_bundle *bundle, hn_status status, const hn_error *found, hn_error *err) {
+    return hn_fail(err, status == HN_BAD_CONFIG ? HN_BAD_DATA : status, "%s: the bundle's model cannot be made: %s",
+                   hn_pack_path(bundle->pack), found->text);
+}
+
+/* Sizes are compared before a plan is made or memory taken: a config that is not the
+ * numbers' own is refused at once, whatever it asks for. */
 static hn_status open_model(hn_bundle *bundle, hn_error *err) {
-    const hn_layout *layout = hn_schema_layout(bundle->schema);
     hn_error found = {0};
-    hn_status status = hn_model_record(&bundle->graph, layout, &bundle->config->model, &found);
-    if (status == HN_OK) status = hn_plan_create(&bundle->plan, bundle->graph, HN_MODE_INFER, &found);
-    if (status != HN_OK)
-        return hn_fail(err, status == HN_BAD_CONFIG ? HN_BAD_DATA : status, "%s: the bundle's model cannot be made: %s",
-                       hn_pack_path(bundle->pack), found.text);
-    HN_TRY(hn_params_match(bundle->plan, bundle->pack, err)); /* before memory is taken for it */
+    hn_status status = hn_model_record(&bundle->graph, hn_schema_layout(bundle->schema), &bundle->config->model, &found);
+    if (status != HN_OK) return no_model(bundle, status, &found, err);
+    HN_TRY(hn_params_match(bundle->graph, bundle->pack, err));
+    status = hn_plan_create(&bundle->plan, bundle->graph, HN_MODE_INFER, &found);
+    if (status != HN_OK) return no_model(bundle, status, &found, err);
     HN_TRY(hn_params_create(&bundle->params, bundle->plan, err));
     HN_TRY(hn_params_load(&bundle->params, bundle->plan, bundle->pack, err));
     if (!hn_params_stage(&bundle->params, bundle->plan)) return hn_no_memory(err, "a bundle's parameters");

@@ -49,6 +49,19 @@ hn_status hn_graph_status(const hn_graph *graph, hn_error *err) {
 
 int32_t hn_graph_scenarios(const hn_graph *graph) { return graph->layout.scenarios; }
 int32_t hn_graph_tasks(const hn_graph *graph) { return graph->layout.tasks; }
+const hn_layout *hn_graph_layout(const hn_graph *graph) { return &graph->layout; }
+bool hn_graph_per_scenario(const hn_graph *graph) { return graph->per_scenario; }
+
+bool hn_graph_param(hn_param_info *out, const hn_graph *graph, int32_t i) {
+    for (size_t s = 0; s < graph->n_steps; s++) {
+        const hn_step *step = &graph->steps[s];
+        if (step->op != HN_OP_PARAM || i-- > 0) continue;
+        const hn_shape shape = graph->nodes[step->out].shape;
+        *out = (hn_param_info){step->name, 0, shape.batch, shape.rows, shape.groups, shape.cols};
+        return true;
+    }
+    return false;
+}
 
 hn_shape hn_value_shape(const hn_graph *graph, hn_value value) {
     if (value.id < 0 || (size_t)value.id >= graph->n_nodes) return (hn_shape){.groups = 1, .cols = 1};

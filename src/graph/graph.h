@@ -37,6 +37,8 @@ hn_value hn_graph_fail(hn_graph *graph, hn_status status, const char *format, ..
 hn_shape hn_value_shape(const hn_graph *graph, hn_value value);
 int32_t hn_graph_scenarios(const hn_graph *graph);
 int32_t hn_graph_tasks(const hn_graph *graph);
+const hn_layout *hn_graph_layout(const hn_graph *graph);
+bool hn_graph_per_scenario(const hn_graph *graph); /* embedding tables by scenario */
 
 /* ---- Leaves ---------------------------------------------------------------------- */
 

@@ -245,6 +245,7 @@ void hn_plan_free(hn_plan *plan) {
     hn_free(plan);
 }
 
+const hn_graph *hn_plan_graph(const hn_plan *plan) { return plan->graph; }
 const hn_layout *hn_plan_layout(const hn_plan *plan) { return &plan->graph->layout; }
 bool hn_plan_all_heads(const hn_plan *plan) { return plan->graph->all_heads; }
 bool hn_plan_per_scenario(const hn_plan *plan) { return plan->graph->per_scenario; }

@@ -15,6 +15,7 @@ typedef enum hn_mode { HN_MODE_TRAIN, HN_MODE_INFER } hn_mode;
 /* The graph must outlive the plan. Reports the graph's sticky error, if any. */
 hn_status hn_plan_create(hn_plan **out, const hn_graph *graph, hn_mode mode, hn_error *err);
 void hn_plan_free(hn_plan *plan);
+const hn_graph *hn_plan_graph(const hn_plan *plan);
 const hn_layout *hn_plan_layout(const hn_plan *plan);
 int32_t hn_plan_heads(const hn_plan *plan);   /* logits of a row: T, or M·T with all_heads */
 bool hn_plan_all_heads(const hn_plan *plan);
@@ -30,6 +31,9 @@ typedef struct hn_param_info {
 } hn_param_info;
 int32_t hn_plan_params(const hn_plan *plan);
 const hn_param_info *hn_plan_param(const hn_plan *plan, int32_t i);
+/* The same without a plan (no offset), so that sizes can be compared before anything is
+ * made: parameter `i` in the order of recording; false when there are not that many. */
+bool hn_graph_param(hn_param_info *out, const hn_graph *graph, int32_t i);
 
 typedef struct hn_table {      /* an embedding table */
     const char *name;          /* of the layout */

@@ -23,9 +23,9 @@ hn_status hn_model_record(hn_graph **out, const hn_layout *layout, const hn_conf
 /* ---- Parameters in a pack: tensor sections "param/NAME", "table/NAME" ---------------------- */
 
 void hn_params_save(const hn_params *params, const hn_plan *plan, hn_packer *packer);
-/* The pack has every tensor of the plan with the exact shape, and no other parameter: what
- * can be known before memory is taken. */
-hn_status hn_params_match(const hn_plan *plan, const hn_pack *pack, hn_error *err);
+/* The pack has every tensor of the model with the exact shape, and no other parameter: what
+ * can be known before a plan is made and memory taken. */
+hn_status hn_params_match(const hn_graph *graph, const hn_pack *pack, hn_error *err);
 /* Every tensor must be there with the exact shape, and finite. Bundles of the other
  * precision are converted. */
 hn_status hn_params_load(hn_params *params, const hn_plan *plan, hn_pack *pack, hn_error *err);

@@ -23,26 +23,30 @@ typedef struct tensor {
     hn_real *numbers;
 } tensor;
 
+static void param_tensor(tensor *out, const hn_param_info *info, hn_real *block) {
+    const uint64_t dim[] = {(uint64_t)info->batch, (uint64_t)info->rows, (uint64_t)info->groups, (uint64_t)info->cols};
+    snprintf(out->name, sizeof out->name, "param/%s", info->name);
+    out->dims = 4;
+    memcpy(out->dim, dim, sizeof dim);
+    out->numbers = block ? block + info->offset : NULL;
+}
+
+static void table_tensor(tensor *out, const hn_layout *layout, bool per_scenario, const hn_table *tables, int32_t t) {
+    const hn_embedding *table = &layout->tables[t];
+    snprintf(out->name, sizeof out->name, "table/%s", table->name);
+    out->dims = 2;
+    out->dim[0] = (uint64_t)table->rows * (per_scenario ? (uint64_t)layout->scenarios : 1);
+    out->dim[1] = (uint64_t)table->width;
+    out->numbers = tables ? tables[t].numbers : NULL;
+}
+
+/* The i-th tensor of a model with numbers: parameters, then tables. */
 static int32_t tensors(const hn_plan *plan) { return hn_plan_params(plan) + hn_plan_layout(plan)->n_tables; }
 
 static void tensor_at(tensor *out, const hn_plan *plan, const hn_params *params, int32_t i) {
     const int32_t n = hn_plan_params(plan);
-    if (i < n) {
-        const hn_param_info *info = hn_plan_param(plan, i);
-        snprintf(out->name, sizeof out->name, "param/%s", info->name);
-        out->dims = 4;
-        const uint64_t dim[] = {(uint64_t)info->batch, (uint64_t)info->rows, (uint64_t)info->groups, (uint64_t)info->cols};
-        memcpy(out->dim, dim, sizeof dim);
-        out->numbers = params ? params->block + info->offset : NULL;
-        return;
-    }
-    const hn_layout *layout = hn_plan_layout(plan);
-    const hn_embedding *table = &layout->tables[i - n];
-    snprintf(out->name, sizeof out->name, "table/%s", table->name);
-    out->dims = 2;
-    out->dim[0] = (uint64_t)table->rows * (hn_plan_per_scenario(plan) ? (uint64_t)layout->scenarios : 1);
-    out->dim[1] = (uint64_t)table->width;
-    out->numbers = params ? params->tables[i - n].numbers : NULL;
+    if (i < n) param_tensor(out, hn_plan_param(plan, i), params->block);
+    else table_tensor(out, hn_plan_layout(plan), hn_plan_per_scenario(plan), params->tables, i - n);
 }
 
 static uint64_t count_of(const tensor *t) {
@@ -89,25 +93,32 @@ static hn_status match(const tensor *t, const hn_pack *pack, hn_error *err) {
 }
 
 /* No tensor beyond the model's: config and numbers belong together. */
-static hn_status no_stranger(const hn_plan *plan, const hn_pack *pack, hn_error *err) {
+static hn_status no_stranger(const hn_graph *graph, const hn_pack *pack, hn_error *err) {
     for (size_t i = 0; i < hn_pack_sections(pack); i++) {
         const char *name = hn_pack_section(pack, i)->name;
         if (strncmp(name, "param/", 6) != 0) continue;
         bool known = false;
-        for (int32_t k = 0; k < hn_plan_params(plan) && !known; k++) known = strcmp(hn_plan_param(plan, k)->name, name + 6) == 0;
+        hn_param_info info;
+        for (int32_t k = 0; !known && hn_graph_param(&info, graph, k); k++) known = strcmp(info.name, name + 6) == 0;
         if (!known)
             return hn_fail(err, HN_BAD_DATA, "%s: section \"%s\" belongs to no tensor of the model of its config", hn_pack_path(pack), name);
     }
     return HN_OK;
 }
 
-hn_status hn_params_match(const hn_plan *plan, const hn_pack *pack, hn_error *err) {
-    for (int32_t i = 0; i < tensors(plan); i++) {
-        tensor t;
-        tensor_at(&t, plan, NULL, i);
+hn_status hn_params_match(const hn_graph *graph, const hn_pack *pack, hn_error *err) {
+    const hn_layout *layout = hn_graph_layout(graph);
+    hn_param_info info;
+    tensor t;
+    for (int32_t i = 0; hn_graph_param(&info, graph, i); i++) {
+        param_tensor(&t, &info, NULL);
         HN_TRY(match(&t, pack, err));
     }
-    return no_stranger(plan, pack, err);
+    for (int32_t i = 0; i < layout->n_tables; i++) {
+        table_tensor(&t, layout, hn_graph_per_scenario(graph), NULL, i);
+        HN_TRY(match(&t, pack, err));
+    }
+    return no_stranger(graph, pack, err);
 }
 
 static void convert(hn_real *to, const hn_section *from, uint64_t count) {
@@ -135,7 +146,7 @@ static hn_status load_tensor(const tensor *t, hn_pack *pack, hn_error *err) {
 }
 
 hn_status hn_params_load(hn_params *params, const hn_plan *plan, hn_pack *pack, hn_error *err) {
-    HN_TRY(hn_params_match(plan, pack, err));
+    HN_TRY(hn_params_match(hn_plan_graph(plan), pack, err));
     for (int32_t i = 0; i < tensors(plan); i++) {
         tensor t;
         tensor_at(&t, plan, params, i);
