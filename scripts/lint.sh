@@ -5,4 +5,4 @@ set -eu
 cd "$(dirname "$0")/.."
 
 find src -name '*.c' -print0 | sort -z |
-    xargs -0 -P "$(nproc)" -n 4 clang-tidy --quiet -p "$1"
+    xargs -0 -P "$(nproc)" -n 1 clang-tidy --quiet -p "$1"
