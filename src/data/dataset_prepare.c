@@ -8,25 +8,36 @@
 #include "data/fingerprint.h"
 #include "data/prepare.h"
 
-static bool section_says(hn_pack *pack, const char *name, const char *text) {
+static hn_status section_says(bool *out, hn_pack *pack, const char *name, const char *text, hn_error *err) {
     const hn_section *section;
-    if (hn_pack_find(&section, pack, name, HN_PACK_BYTES, NULL) != HN_OK) return false;
-    return section->n_bytes == strlen(text) && memcmp(section->bytes, text, section->n_bytes) == 0;
+    *out = false;
+    if (!hn_pack_has(pack, name)) return HN_OK;
+    HN_TRY(hn_pack_find(&section, pack, name, HN_PACK_BYTES, err));
+    *out = section->n_bytes == strlen(text) && memcmp(section->bytes, text, section->n_bytes) == 0;
+    return HN_OK;
 }
 
-/* A dataset that cannot be opened is made again like one that is not there. */
-static bool is_fresh(const char *path, const char *fingerprint, const hn_run *run) {
+static hn_status read_fingerprint(bool *fresh, const char *path, const char *fingerprint, hn_error *err) {
     hn_pack *pack;
-    hn_error why = {0};
-    if (!hn_file_exists(path)) return false;
-    if (hn_pack_open(&pack, path, "DATA", &why) != HN_OK) {
-        hn_say(run, HN_LOG_WARNING, "%s; it is prepared again", why.text);
-        return false;
-    }
-    const bool fresh = section_says(pack, "dataset/fingerprint", fingerprint);
+    HN_TRY(hn_pack_open(&pack, path, "DATA", err));
+    const hn_status status = section_says(fresh, pack, "dataset/fingerprint", fingerprint, err);
     hn_pack_close(pack);
-    if (!fresh) hn_say(run, HN_LOG_INFO, "%s: config or files have changed; it is prepared again", path);
-    return fresh;
+    return status;
+}
+
+/* A file that is no dataset, or a damaged one, is made again like one that is not there. */
+static hn_status is_fresh(bool *fresh, const char *path, const char *fingerprint, const hn_run *run, hn_error *err) {
+    hn_error why = {0};
+    *fresh = false;
+    if (!hn_file_exists(path)) return HN_OK;
+    const hn_status status = read_fingerprint(fresh, path, fingerprint, &why);
+    if (status == HN_BAD_DATA) {
+        hn_say(run, HN_LOG_WARNING, "%s; it is prepared again", why.text);
+        return HN_OK;
+    }
+    if (status != HN_OK) return hn_fail(err, status, "%s", why.text);
+    if (!*fresh) hn_say(run, HN_LOG_INFO, "%s: config or files have changed; it is prepared again", path);
+    return HN_OK;
 }
 
 /* ---- Writing -------------------------------------------------------------------------------------------- */
@@ -93,9 +104,10 @@ static hn_status begin(hn_preparation *p, const hn_config *config, hn_pack *init
 hn_status hn_dataset_prepare(const char *path, const hn_config *config, hn_pack *init, hn_pool *pool,
                              const hn_run *run, hn_error *err) {
     char fingerprint[HN_FINGERPRINT_BYTES];
-    bool steady;
+    bool steady, fresh = false;
     HN_TRY(hn_fingerprint_data(fingerprint, &steady, config, init, err));
-    if (steady && is_fresh(path, fingerprint, run)) return HN_OK;
+    if (steady) HN_TRY(is_fresh(&fresh, path, fingerprint, run, err));
+    if (fresh) return HN_OK;
     hn_preparation p;
     hn_status status = begin(&p, config, init, pool, run, hn_path_dir(path), err);
     if (status == HN_OK) status = hn_dir_make(p.dir, err);

@@ -39,8 +39,8 @@ static hn_status count_cell(hn_tally *tally, const hn_column *column, uint32_t n
     return HN_OK;
 }
 
-static hn_status count_log_column(hn_tally *tally, const hn_column *column, uint32_t nth,
-                                  const hn_fit_block *block, hn_error *err) {
+static hn_status count_log_lists(hn_tally *tally, const hn_column *column, uint32_t nth,
+                                 const hn_fit_block *block, hn_error *err) {
     const hn_impressions *const rows = block->rows;
     const hn_slot *const slots = rows->slots + column->from.slot;
     for (int32_t i = 0; i < block->n_training; i++) {
@@ -51,12 +51,33 @@ static hn_status count_log_column(hn_tally *tally, const hn_column *column, uint
     return HN_OK;
 }
 
+static hn_status count_log_ids(hn_tally *tally, const hn_column *column, uint32_t nth, const hn_fit_block *block,
+                               hn_error *err) {
+    const hn_impressions *const rows = block->rows;
+    const hn_slot *const slots = rows->slots + column->from.slot;
+    uint64_t hashes[HN_TALLY_BATCH], positions[HN_TALLY_BATCH];
+    int32_t n = 0;
+    for (int32_t i = 0; i < block->n_training; i++) {
+        const uint32_t row = block->training[i];
+        const uint64_t hash = slots[(size_t)row * (size_t)rows->log_slots].hash;
+        hashes[n] = hash == HN_HASH_MISSING ? column->missing_hash : hash;
+        positions[n] = position(block->first_row + row, nth, 0);
+        n += hashes[n] != HN_HASH_MISSING;
+        if (n < HN_TALLY_BATCH) continue;
+        HN_TRY(hn_tally_add_many(tally, hashes, positions, n, err));
+        n = 0;
+    }
+    return hn_tally_add_many(tally, hashes, positions, n, err);
+}
+
 hn_status hn_fit_add_root(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block, hn_error *err) {
     const hn_schema *const schema = fit->schema;
     for (int32_t c = 0, nth = 0; c < schema->n_columns; c++) {
         const hn_column *const column = &schema->columns[c];
         if (column->root != part->index) continue;
-        if (column->place == 0) HN_TRY(count_log_column(part->tally, column, (uint32_t)nth, block, err));
+        if (column->place == 0)
+            HN_TRY(column->kind == HN_COLUMN_LIST ? count_log_lists(part->tally, column, (uint32_t)nth, block, err)
+                                                  : count_log_ids(part->tally, column, (uint32_t)nth, block, err));
         nth++;
     }
     return HN_OK;

@@ -31,15 +31,13 @@ float hn_scale_value(const hn_scale *scale, double x) {
 
 uint32_t hn_scale_bucket(const hn_scale *scale, double x) {
     if (isnan(x)) return HN_ID_MISSING;
-    int32_t below = 0, n = scale->n_cuts; /* cuts[0…below-1] ≤ x; so are not those from below + n */
+    /* Bisection without branches that nobody could predict: cuts[0…below-1] ≤ x, and those
+     * from below + n on are not. */
+    int32_t below = 0, n = scale->n_cuts;
     while (n > 0) {
-        const int32_t half = n / 2;
-        if (scale->cuts[below + half] <= x) {
-            below += half + 1;
-            n -= half + 1;
-        } else {
-            n = half;
-        }
+        const int32_t half = (n + 1) / 2;
+        below += scale->cuts[below + half - 1] <= x ? half : 0;
+        n -= half;
     }
     return (uint32_t)(HN_ID_FIRST + below);
 }

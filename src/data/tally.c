@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/rng.h"
 #include "base/sort.h"
 
-enum { ENTRY_WORDS = 3, FIRST_CAPACITY = 64 };
+enum { ENTRY_WORDS = 3, FIRST_CAPACITY = 64, PREFETCH_FROM = 1 << 14 };
 
 struct hn_tally {
     size_t counters, words; /* words of an entry */
@@ -17,6 +16,7 @@ struct hn_tally {
     size_t n, capacity, most;
     uint32_t *index;        /* position + 1; 0: free */
     size_t index_size;      /* a power of 2, at least twice the capacity */
+    int shift;              /* 64 - log2(index_size) */
     int64_t sorter_bytes;
     char *dir;
     hn_sorter *sorter;      /* NULL until the first spill */
@@ -64,8 +64,9 @@ void hn_tally_free(hn_tally *tally) {
     hn_free(tally);
 }
 
-static size_t hash_of(uint64_t key, uint64_t sub) {
-    return (size_t)hn_mix64(key ^ (sub * 0xd1342543de82ef95u));
+/* Keys are hashes or the bits of numbers: the high bits of one product spread both. */
+static size_t slot_of(const hn_tally *tally, uint64_t key, uint64_t sub) {
+    return (size_t)((key ^ sub * 0xd1342543de82ef95u) * 0x9e3779b97f4a7c15u >> tally->shift);
 }
 
 static void rebuild_index(hn_tally *tally) {
@@ -73,7 +74,7 @@ static void rebuild_index(hn_tally *tally) {
     memset(tally->index, 0, tally->index_size * sizeof *tally->index);
     for (size_t i = 0; i < tally->n; i++) {
         const uint64_t *const entry = tally->entries + i * tally->words;
-        size_t slot = hash_of(entry[0], entry[1]) & mask;
+        size_t slot = slot_of(tally, entry[0], entry[1]);
         while (tally->index[slot]) slot = (slot + 1) & mask;
         tally->index[slot] = (uint32_t)(i + 1);
     }
@@ -90,6 +91,7 @@ static hn_status grow(hn_tally *tally, hn_error *err) {
         hn_free(tally->index);
         tally->index = index;
         tally->index_size = index_size;
+        tally->shift = 64 - __builtin_ctzll(index_size);
         rebuild_index(tally);
     }
     uint64_t *const entries = hn_realloc(tally->entries, capacity, tally->words * 8);
@@ -114,7 +116,7 @@ static hn_status add_entry(uint64_t **counts, hn_tally *tally, uint64_t key, uin
     if (tally->n == tally->capacity)
         HN_TRY(tally->capacity < tally->most ? grow(tally, err) : spill(tally, err));
     const size_t mask = tally->index_size - 1;
-    size_t slot = hash_of(key, sub) & mask;
+    size_t slot = slot_of(tally, key, sub);
     while (tally->index[slot]) slot = (slot + 1) & mask;
     uint64_t *const entry = tally->entries + tally->n * tally->words;
     tally->index[slot] = (uint32_t)++tally->n;
@@ -128,7 +130,7 @@ hn_status hn_tally_at(uint64_t **counts, hn_tally *tally, uint64_t key, uint64_t
                       hn_error *err) {
     if (!tally->index) return add_entry(counts, tally, key, sub, position, err);
     const size_t mask = tally->index_size - 1;
-    for (size_t slot = hash_of(key, sub) & mask; tally->index[slot]; slot = (slot + 1) & mask) {
+    for (size_t slot = slot_of(tally, key, sub); tally->index[slot]; slot = (slot + 1) & mask) {
         uint64_t *const entry = tally->entries + (tally->index[slot] - 1) * tally->words;
         if (entry[0] != key || entry[1] != sub) continue;
         if (position < entry[2]) entry[2] = position;
@@ -136,6 +138,30 @@ hn_status hn_tally_at(uint64_t **counts, hn_tally *tally, uint64_t key, uint64_t
         return HN_OK;
     }
     return add_entry(counts, tally, key, sub, position, err);
+}
+
+/* A large map is not in cache: the index, then the entries of a batch are asked for ahead. */
+static void prefetch(const hn_tally *tally, const uint64_t *keys, int32_t n) {
+    size_t slots[HN_TALLY_BATCH];
+    for (int32_t i = 0; i < n; i++) {
+        slots[i] = slot_of(tally, keys[i], 0);
+        __builtin_prefetch(&tally->index[slots[i]]);
+    }
+    for (int32_t i = 0; i < n; i++) {
+        const uint32_t at = tally->index[slots[i]];
+        if (at) __builtin_prefetch(tally->entries + (at - 1) * tally->words, 1);
+    }
+}
+
+hn_status hn_tally_add_many(hn_tally *tally, const uint64_t *keys, const uint64_t *positions, int32_t n,
+                            hn_error *err) {
+    if (tally->index_size > PREFETCH_FROM) prefetch(tally, keys, n);
+    for (int32_t i = 0; i < n; i++) {
+        uint64_t *counts;
+        HN_TRY(hn_tally_at(&counts, tally, keys[i], 0, positions[i], err));
+        ++*counts;
+    }
+    return HN_OK;
 }
 
 /* Once something was spilled, everything goes through the sorter. */

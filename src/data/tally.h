@@ -24,6 +24,10 @@ void hn_tally_free(hn_tally *tally);
 /* The counters of a key, zero when new, valid until the next call. */
 hn_status hn_tally_at(uint64_t **counts, hn_tally *tally, uint64_t key, uint64_t sub, uint64_t position,
                       hn_error *err);
+/* Adds 1 to the first counter of each of n keys (sub 0); faster than one after another. */
+enum { HN_TALLY_BATCH = 64 };
+hn_status hn_tally_add_many(hn_tally *tally, const uint64_t *keys, const uint64_t *positions, int32_t n,
+                            hn_error *err);
 /* No more additions; rewinds to the first entry. May be called again to read once more.
  * Entries come in ascending order of (key, sub) when `sorted`, else in any order. */
 hn_status hn_tally_finish(hn_tally *tally, bool sorted, hn_error *err);
