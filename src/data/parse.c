@@ -198,7 +198,7 @@ static void put_absent(parser *p, const hn_use *use) {
 
 static void put_ref(parser *p, const hn_use *use, const char *text, size_t n) {
     uint64_t value = hn_ref_read(p->plan->refs, use->to, text, n);
-    if (value == HN_REF_BAD && p->plan->refs->items[use->to].kind != HN_REF_HASH) {
+    if (value == HN_REF_BAD && p->plan->refs->items[use->to].kind != HN_REF_HASH && !p->plan->keep_bad) {
         if (p->plan->lenient)
             value = HN_REF_ABSENT;
         else

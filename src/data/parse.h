@@ -32,6 +32,7 @@ typedef struct hn_parse_plan {
     uint64_t missing_lengths; /* bit n: a `missing` text of n bytes exists (63: of 63 or more) */
     bool identity;       /* hash whole rows */
     bool lenient;        /* what a reference cannot judge is absent (scoring) */
+    bool keep_bad;       /* … is kept as such: of a table, it may not be what the config means */
     bool has_virtual;    /* there are uses of the virtual columns */
     bool key_needed;     /* a row whose key 0 is absent is bad (tables) */
 } hn_parse_plan;

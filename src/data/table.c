@@ -79,7 +79,7 @@ static hn_status open_file(void *user, hn_text_file *file, hn_error *err) {
     if (!plan) return hn_no_memory(err, file->path);
     file->plan = plan;
     *plan = (hn_parse_plan){.file = file, .source = &b->table->source, .refs = b->refs, .columns = file->columns.names.n,
-                            .slots = b->slots, .keys = 1, .key_needed = true};
+                            .slots = b->slots, .keys = 1, .key_needed = true, .keep_bad = true};
     HN_TRY(keep_columns(b, &file->columns.names, err));
     return plan_columns(b, plan, err);
 }
