@@ -39,9 +39,9 @@ struct hn_truth {
 };
 
 /* Shares of the variance; each set sums to 1. */
-static const double age_share = 0.25, city_share = 0.15, level_share = 0.15, own_user_share = 0.45;
-static const double category_share = 0.45, brand_share = 0.15, shop_share = 0.10,
-                    own_item_share = 0.30;
+static const double age_share = 0.35, city_share = 0.20, level_share = 0.25, own_user_share = 0.20;
+static const double category_share = 0.50, brand_share = 0.20, shop_share = 0.10,
+                    own_item_share = 0.20;
 
 static double normal(const hn_truth *truth, purpose what, uint64_t whose, uint64_t which) {
     return hn_random_normal(truth->key[what], whose, which);
