@@ -207,7 +207,8 @@ static void neither_order_nor_budget_changes_a_bit(void **state) {
     measure(large, &d, (int64_t)1 << 30, 1000, true);
     turn_round(&d);
     measure(small, &d, 1 << 20, 77, true);
-    assert_memory_equal(large, small, sizeof large);
+    for (int32_t c = 0; c < 6; c++) /* without the padding behind the last member */
+        assert_memory_equal(&large[c], &small[c], offsetof(hn_cell_metrics, constant) + sizeof large[c].constant);
     drop(&d);
 }
 
