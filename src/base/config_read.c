@@ -19,38 +19,36 @@ const char *hn_path_text(char *buffer, size_t n, const hn_key_path *path) {
     return buffer;
 }
 
-static hn_status fail_with(const hn_config_reader *reader, hn_place place, const char *format,
-                           va_list arguments) __attribute__((format(printf, 3, 0)));
-static hn_status fail_with(const hn_config_reader *reader, hn_place place, const char *format,
-                           va_list arguments) {
-    char where[400], path[300], sentence[900];
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    hn_path_text(path, sizeof path, reader->path);
+enum { SENTENCE_BYTES = 900 };
+
+static hn_status fail_at(const hn_config_reader *reader, const hn_key_path *path, hn_place place,
+                         const char *sentence) {
+    char where[400], keys[300];
+    hn_path_text(keys, sizeof keys, path);
     return hn_fail(reader->err, HN_BAD_CONFIG, "%s: %s%s%s",
-                   hn_place_text(where, sizeof where, place), path, path[0] != '\0' ? ": " : "",
+                   hn_place_text(where, sizeof where, place), keys, keys[0] != '\0' ? ": " : "",
                    sentence);
 }
 
 hn_status hn_config_fail(const hn_config_reader *reader, hn_place place, const char *format, ...) {
+    char sentence[SENTENCE_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    const hn_status status = fail_with(reader, place, format, arguments);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
-    return status;
+    return fail_at(reader, reader->path, place, sentence);
 }
 
 hn_status hn_config_fail_key(const hn_config_reader *reader, const hn_node *node, const char *key,
                              const char *format, ...) {
+    char sentence[SENTENCE_BYTES];
     const hn_node *child = hn_node_find(node, key);
     const hn_key_path path = {reader->path, key};
-    hn_config_reader below = *reader;
-    below.path = &path;
     va_list arguments;
     va_start(arguments, format);
-    const hn_status status =
-        fail_with(&below, child != NULL ? child->place : node->place, format, arguments);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
-    return status;
+    return fail_at(reader, &path, child != NULL ? child->place : node->place, sentence);
 }
 
 hn_status hn_config_mismatch(const hn_config_reader *reader, const hn_option *option,

@@ -27,7 +27,7 @@ static hn_status scalar_of(const char **out, hn_config_reader *reader, const hn_
 
 static hn_status read_bool(hn_config_reader *reader, const hn_option *option, hn_node *node,
                            void *object) {
-    const char *text = NULL;
+    const char *text = "";
     HN_TRY(scalar_of(&text, reader, option, node));
     const bool yes = strcmp(text, "true") == 0;
     if (!yes && strcmp(text, "false") != 0) return hn_config_mismatch(reader, option, node);
@@ -76,7 +76,7 @@ static bool in_range(const hn_option *option, double value) {
 
 static hn_status integer_of(int64_t *out, hn_config_reader *reader, const hn_option *option,
                             const hn_node *node) {
-    const char *text = NULL;
+    const char *text = "";
     HN_TRY(scalar_of(&text, reader, option, node));
     return integer_parse(out, text) && in_range(option, (double)*out)
                ? HN_OK
@@ -115,7 +115,7 @@ const hn_value_type hn_value_int64 = {false, read_int64, print_int64, describe_i
 
 static hn_status read_uint64(hn_config_reader *reader, const hn_option *option, hn_node *node,
                              void *object) {
-    const char *text = NULL;
+    const char *text = "";
     char *end = NULL;
     HN_TRY(scalar_of(&text, reader, option, node));
     errno = 0;
@@ -140,7 +140,7 @@ const hn_value_type hn_value_uint64 = {false, read_uint64, print_uint64, describ
 
 static hn_status read_real(hn_config_reader *reader, const hn_option *option, hn_node *node,
                            void *object) {
-    const char *text = NULL;
+    const char *text = "";
     double value;
     HN_TRY(scalar_of(&text, reader, option, node));
     if (!hn_number_parse(&value, text) || !in_range(option, value))
@@ -188,7 +188,7 @@ static hn_status store_text(hn_config_reader *reader, const char *text, char **f
 
 static hn_status read_text(hn_config_reader *reader, const hn_option *option, hn_node *node,
                            void *object) {
-    const char *text = NULL;
+    const char *text = "";
     HN_TRY(scalar_of(&text, reader, option, node));
     const double bytes = (double)strlen(text);
     if (bytes < option->min || bytes > option->max) return hn_config_mismatch(reader, option, node);
@@ -219,7 +219,7 @@ const hn_value_type hn_value_text = {false, read_text, print_text, describe_text
 
 static hn_status read_column(hn_config_reader *reader, const hn_option *option, hn_node *node,
                              void *object) {
-    const char *text = NULL;
+    const char *text = "";
     HN_TRY(scalar_of(&text, reader, option, node));
     if (!hn_text_is_name(text)) return hn_config_mismatch(reader, option, node);
     if (text[0] == '$' && strcmp(text, "$file") != 0)
@@ -255,7 +255,7 @@ static hn_status unknown_name(hn_config_reader *reader, const hn_option *option,
 
 static hn_status read_enum(hn_config_reader *reader, const hn_option *option, hn_node *node,
                            void *object) {
-    const char *text = NULL;
+    const char *text = "";
     HN_TRY(scalar_of(&text, reader, option, node));
     for (int32_t i = 0; option->names[i] != NULL; i++) {
         if (strcmp(option->names[i], text) != 0) continue;
@@ -293,7 +293,7 @@ const hn_value_type hn_value_enum = {false, read_enum, print_enum, describe_enum
 static hn_status read_predicate(hn_config_reader *reader, const hn_option *option, hn_node *node,
                                 void *object) {
     char place[400], path[300], where[720];
-    const char *text = NULL;
+    const char *text = "";
     HN_TRY(scalar_of(&text, reader, option, node));
     snprintf(where, sizeof where, "%s: %s", hn_place_text(place, sizeof place, node->place),
              hn_path_text(path, sizeof path, reader->path));
