@@ -29,7 +29,8 @@ static hn_slot slot_of(hn_source_kind kind, uint64_t r) {
     static const double numbers[] = {0, -1e300, 1e300, 0.5, -3, 17};
     if (kind == HN_SOURCE_HASH) return (hn_slot){.hash = r % 5 ? hn_mix64(r) : HN_HASH_MISSING};
     if (kind == HN_SOURCE_NUMBER) return (hn_slot){.number = numbers[r % 6]};
-    return (hn_slot){.list = {(uint32_t)(r % LIST), (uint32_t)((r / LIST) % (LIST + 1 - r % LIST))}};
+    return (hn_slot){
+        .list = {(uint32_t)(r % LIST), (uint32_t)((r / LIST) % (LIST + 1 - r % LIST))}};
 }
 
 static void fill(made_up *made, const hn_bundle *bundle, const hn_sources *sources, int32_t tasks) {
@@ -39,10 +40,12 @@ static void fill(made_up *made, const hn_bundle *bundle, const hn_sources *sourc
         made->weights[r] = 1;
         for (int32_t i = 0; i < sources->n; i++)
             if (sources->items[i].table < 0)
-                made->slots[r * (uint64_t)sources->log_slots + (uint64_t)sources->items[i].slot] = slot_of(sources->items[i].kind, r * 31 + (uint64_t)i);
+                made->slots[r * (uint64_t)sources->log_slots + (uint64_t)sources->items[i].slot] =
+                    slot_of(sources->items[i].kind, r * 31 + (uint64_t)i);
         for (int32_t t = 0; t < sources->tables; t++) {
             const uint32_t rows = bundle->tables->items[t].rows;
-            made->table_rows[r * (uint64_t)sources->tables + (uint64_t)t] = rows && r % 3 ? (int32_t)(hn_mix64(r) % rows) : HN_TABLE_ROW_NONE;
+            made->table_rows[r * (uint64_t)sources->tables + (uint64_t)t] =
+                rows && r % 3 ? (int32_t)(hn_mix64(r) % rows) : HN_TABLE_ROW_NONE;
         }
     }
     memset(made->labels, HN_LABEL_ABSENT, (size_t)(ROWS * tasks));
@@ -52,7 +55,8 @@ static void fill(made_up *made, const hn_bundle *bundle, const hn_sources *sourc
 static void score(const hn_bundle *bundle, const hn_rows *rows, int32_t tasks) {
     hn_scratch *scratch = NULL;
     hn_real *logits = calloc((size_t)(ROWS * tasks), sizeof *logits);
-    if (logits && hn_scratch_create(&scratch, bundle->scorer, NULL) == HN_OK && hn_score(logits, bundle->scorer, scratch, rows, NULL) != HN_OK)
+    if (logits && hn_scratch_create(&scratch, bundle->scorer, NULL) == HN_OK &&
+        hn_score(logits, bundle->scorer, scratch, rows, NULL) != HN_OK)
         fputs("a sound bundle does not score\n", stderr);
     hn_scratch_free(scratch);
     free(logits);
@@ -63,15 +67,28 @@ static void use(const hn_bundle *bundle) {
     const int32_t tasks = hn_schema_layout(bundle->schema)->tasks;
     hn_encoded encoded = {0};
     made_up made = {.slots = calloc(ROWS * (size_t)sources->log_slots + 1, sizeof *made.slots),
-                    .table_rows = calloc(ROWS * (size_t)sources->tables + 1, sizeof *made.table_rows),
+                    .table_rows =
+                        calloc(ROWS * (size_t)sources->tables + 1, sizeof *made.table_rows),
                     .labels = calloc(ROWS * (size_t)tasks, 1)};
     if (made.slots && made.table_rows && made.labels && sources->tables <= bundle->tables->n) {
         fill(&made, bundle, sources, tasks);
-        const hn_impressions block = {.rows = ROWS, .log_slots = sources->log_slots, .tables = sources->tables, .tasks = tasks,
-                                      .slots = made.slots, .table_rows = made.table_rows, .lists = made.lists, .n_lists = LIST,
-                                      .scenario = made.scenario, .labels = made.labels, .weights = made.weights, .user = made.user,
-                                      .split = made.split, .ordinal = made.ordinal};
-        if (hn_schema_encode(&encoded, bundle->schema, bundle->tables, &block, false, NULL) == HN_OK) score(bundle, &encoded.rows, tasks);
+        const hn_impressions block = {.rows = ROWS,
+                                      .log_slots = sources->log_slots,
+                                      .tables = sources->tables,
+                                      .tasks = tasks,
+                                      .slots = made.slots,
+                                      .table_rows = made.table_rows,
+                                      .lists = made.lists,
+                                      .n_lists = LIST,
+                                      .scenario = made.scenario,
+                                      .labels = made.labels,
+                                      .weights = made.weights,
+                                      .user = made.user,
+                                      .split = made.split,
+                                      .ordinal = made.ordinal};
+        if (hn_schema_encode(&encoded, bundle->schema, bundle->tables, &block, false, NULL) ==
+            HN_OK)
+            score(bundle, &encoded.rows, tasks);
     }
     hn_encoded_free(&encoded);
     free(made.slots);
@@ -88,7 +105,9 @@ static void try_bytes(const uint8_t *bytes, size_t n) {
     hn_report *report = NULL;
     hn_error err = {0};
     const hn_status status = hn_bundle_open(&bundle, path, &err);
-    if (status != HN_OK && (bundle || !err.text[0] || (status != HN_BAD_DATA && status != HN_NO_MEMORY))) abort();
+    if (status != HN_OK &&
+        (bundle || !err.text[0] || (status != HN_BAD_DATA && status != HN_NO_MEMORY)))
+        abort();
     if (bundle) {
         if (hn_info(&report, bundle, &err) == HN_OK && !hn_report_json(report)) abort();
         use(bundle);

@@ -17,11 +17,13 @@ static inline void mend_put(uint8_t *at, uint64_t value) { memcpy(at, &value, si
 
 static inline void mend_directory(uint8_t *bytes, uint64_t n, uint64_t begin) {
     for (uint64_t at = begin; at + 4 <= n;) {
-        const uint64_t name = (uint64_t)bytes[at] | (uint64_t)bytes[at + 1] << 8, dims = bytes[at + 3];
+        const uint64_t name = (uint64_t)bytes[at] | (uint64_t)bytes[at + 1] << 8,
+                       dims = bytes[at + 3];
         const uint64_t fields = at + 4 + 8 * dims;
         if (fields + 24 + name > n) return;
         const uint64_t offset = mend_get(bytes + fields), length = mend_get(bytes + fields + 8);
-        if (offset <= n && length <= n - offset) mend_put(bytes + fields + 16, XXH3_64bits(bytes + offset, length));
+        if (offset <= n && length <= n - offset)
+            mend_put(bytes + fields + 16, XXH3_64bits(bytes + offset, length));
         at = fields + 24 + name;
     }
 }

@@ -56,31 +56,40 @@ static hn_status open_config(hn_bundle *bundle, hn_error *err) {
     const char *path = hn_pack_path(bundle->pack);
     HN_TRY(hn_pack_find(&text, bundle->pack, "config", HN_PACK_BYTES, err));
     hn_error found = {0};
-    const hn_status status = hn_config_parse(&bundle->config, text->bytes, text->n_bytes, "config", ".", NULL, 0, &found);
-    if (status != HN_BAD_CONFIG) return status == HN_OK ? HN_OK : hn_fail(err, status, "%s: %s", path, found.text);
-    return hn_fail(err, HN_BAD_DATA, "%s: the config in the bundle cannot be read (%.600s); was it written by another version of hinet?",
+    const hn_status status = hn_config_parse(&bundle->config, text->bytes, text->n_bytes, "config",
+                                             ".", NULL, 0, &found);
+    if (status != HN_BAD_CONFIG)
+        return status == HN_OK ? HN_OK : hn_fail(err, status, "%s: %s", path, found.text);
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s: the config in the bundle cannot be read (%.600s); was it written by "
+                   "another version of hinet?",
                    path, found.text);
 }
 
 /* The same for a model that cannot be. */
-static hn_status no_model(const hn_bundle *bundle, hn_status status, const hn_error *found, hn_error *err) {
-    return hn_fail(err, status == HN_BAD_CONFIG ? HN_BAD_DATA : status, "%s: the bundle's model cannot be made: %s",
-                   hn_pack_path(bundle->pack), found->text);
+static hn_status no_model(const hn_bundle *bundle, hn_status status, const hn_error *found,
+                          hn_error *err) {
+    return hn_fail(err, status == HN_BAD_CONFIG ? HN_BAD_DATA : status,
+                   "%s: the bundle's model cannot be made: %s", hn_pack_path(bundle->pack),
+                   found->text);
 }
 
 /* Sizes are compared before a plan is made or memory taken: a config that is not the
  * numbers' own is refused at once, whatever it asks for. */
 static hn_status open_model(hn_bundle *bundle, hn_error *err) {
     hn_error found = {0};
-    hn_status status = hn_model_record(&bundle->graph, hn_schema_layout(bundle->schema), &bundle->config->model, &found);
+    hn_status status = hn_model_record(&bundle->graph, hn_schema_layout(bundle->schema),
+                                       &bundle->config->model, &found);
     if (status != HN_OK) return no_model(bundle, status, &found, err);
     HN_TRY(hn_params_match(bundle->graph, bundle->pack, err));
     status = hn_plan_create(&bundle->plan, bundle->graph, HN_MODE_INFER, &found);
     if (status != HN_OK) return no_model(bundle, status, &found, err);
     HN_TRY(hn_params_create(&bundle->params, bundle->plan, err));
     HN_TRY(hn_params_load(&bundle->params, bundle->plan, bundle->pack, err));
-    if (!hn_params_stage(&bundle->params, bundle->plan)) return hn_no_memory(err, "a bundle's parameters");
-    return hn_scorer_create(&bundle->scorer, bundle->plan, &bundle->params, hn_schema_scenario_rows(bundle->schema), err);
+    if (!hn_params_stage(&bundle->params, bundle->plan))
+        return hn_no_memory(err, "a bundle's parameters");
+    return hn_scorer_create(&bundle->scorer, bundle->plan, &bundle->params,
+                            hn_schema_scenario_rows(bundle->schema), err);
 }
 
 static hn_status open_json(json_t **out, hn_pack *pack, const char *name, hn_error *err) {
@@ -88,10 +97,14 @@ static hn_status open_json(json_t **out, hn_pack *pack, const char *name, hn_err
     HN_TRY(hn_pack_find(&text, pack, name, HN_PACK_BYTES, err));
     json_error_t found;
     *out = json_loadb(text->bytes, text->n_bytes, JSON_REJECT_DUPLICATES, &found);
-    if (!*out && json_error_code(&found) == json_error_out_of_memory) return hn_no_memory(err, "a bundle's metrics");
+    if (!*out && json_error_code(&found) == json_error_out_of_memory)
+        return hn_no_memory(err, "a bundle's metrics");
     if (!json_is_object(*out))
-        return hn_fail(err, HN_BAD_DATA, "%s: section \"%s\" is not a JSON object (%s at byte %d); make the bundle again", hn_pack_path(pack), name,
-                       *out ? "another value" : found.text, *out ? 0 : found.position);
+        return hn_fail(
+            err, HN_BAD_DATA,
+            "%s: section \"%s\" is not a JSON object (%s at byte %d); make the bundle again",
+            hn_pack_path(pack), name, *out ? "another value" : found.text,
+            *out ? 0 : found.position);
     return HN_OK;
 }
 
@@ -110,8 +123,10 @@ hn_status hn_bundle_open(hn_bundle **out, const char *path, hn_error *err) {
     hn_bundle *bundle = hn_alloc_zero(1, sizeof *bundle);
     if (!bundle) return hn_no_memory(err, "a bundle");
     const hn_status status = open_parts(bundle, path, err);
-    if (status != HN_OK) hn_bundle_close(bundle);
-    else *out = bundle;
+    if (status != HN_OK)
+        hn_bundle_close(bundle);
+    else
+        *out = bundle;
     return status;
 }
 

@@ -18,10 +18,10 @@ struct hn_bundle {
     hn_schema *schema;
     hn_side_tables *tables;
     hn_graph *graph;
-    hn_plan *plan;      /* inference */
-    hn_params params;   /* stage values computed */
+    hn_plan *plan;    /* inference */
+    hn_params params; /* stage values computed */
     hn_scorer *scorer;
-    json_t *metrics;    /* as written by training */
+    json_t *metrics; /* as written by training */
 };
 
 /* Writes a bundle atomically. `extra` adds more sections (optimizer state); may be NULL. */

@@ -14,7 +14,8 @@ int32_t hn_heads_count(const hn_graph *graph, hn_heads heads) {
 }
 
 hn_value hn_block_input(hn_graph *graph, const hn_config_model *config, bool per_scenario) {
-    const hn_value x = hn_dropout(graph, hn_input_x(graph, per_scenario), config->embedding_dropout);
+    const hn_value x =
+        hn_dropout(graph, hn_input_x(graph, per_scenario), config->embedding_dropout);
     if (!config->compat.input_affine) return x;
     const int32_t d = hn_value_shape(graph, x).cols;
     const hn_value gamma = hn_param(graph, "input.gamma", 1, 1, 1, d, HN_INIT_ONE);
@@ -29,14 +30,18 @@ hn_value hn_block_layer(hn_graph *graph, hn_value x, const hn_layer *layer) {
     const double scenarios = layer->by_scenario ? hn_graph_scenarios(graph) : 1;
     const double out = (double)in.groups * layer->n * layer->cols;
     if (scenarios * in.cols * out > COUNT_MAX)
-        return hn_graph_fail(graph, HN_NO_MEMORY, "%s: a layer of %g weights is more than memory holds; make it narrower",
-                             layer->name, scenarios * in.cols * out);
+        return hn_graph_fail(
+            graph, HN_NO_MEMORY,
+            "%s: a layer of %g weights is more than memory holds; make it narrower", layer->name,
+            scenarios * in.cols * out);
     const int32_t s = (int32_t)scenarios;
     char w_name[96], b_name[96];
     snprintf(w_name, sizeof w_name, "%s.w%s", layer->name, layer->suffix);
     snprintf(b_name, sizeof b_name, "%s.b%s", layer->name, layer->suffix);
-    const hn_value w = hn_param(graph, w_name, s * in.groups, in.cols, layer->n, layer->cols, HN_INIT_XAVIER);
-    const hn_value b = hn_param(graph, b_name, 1, s, in.groups * layer->n, layer->cols, HN_INIT_ZERO);
+    const hn_value w =
+        hn_param(graph, w_name, s * in.groups, in.cols, layer->n, layer->cols, HN_INIT_XAVIER);
+    const hn_value b =
+        hn_param(graph, b_name, 1, s, in.groups * layer->n, layer->cols, HN_INIT_ZERO);
     const hn_value y = layer->by_scenario ? hn_linear_scenario(graph, x, w, b, layer->act)
                                           : hn_linear(graph, x, w, b, layer->act);
     return hn_reshape(graph, y, in.groups * layer->n, layer->cols);
@@ -46,18 +51,26 @@ hn_value hn_block_bank(hn_graph *graph, hn_value x, const hn_bank *bank) {
     for (int32_t k = 0; k < bank->units->n; k++) {
         char suffix[12];
         snprintf(suffix, sizeof suffix, "%d", k + 1);
-        x = hn_block_layer(graph, x, &(hn_layer){.name = bank->name, .suffix = suffix, .n = k ? 1 : bank->n,
-                                                 .cols = bank->units->units[k], .by_scenario = bank->by_scenario,
-                                                 .act = HN_ACT_RELU});
+        x = hn_block_layer(graph, x,
+                           &(hn_layer){.name = bank->name,
+                                       .suffix = suffix,
+                                       .n = k ? 1 : bank->n,
+                                       .cols = bank->units->units[k],
+                                       .by_scenario = bank->by_scenario,
+                                       .act = HN_ACT_RELU});
         x = hn_dropout(graph, x, bank->dropout);
     }
     return x;
 }
 
 hn_value hn_block_gate(hn_graph *graph, hn_value x, const hn_gate *gate) {
-    hn_value g = hn_block_layer(graph, x, &(hn_layer){.name = gate->name, .suffix = "", .n = gate->n, .cols = gate->experts,
-                                                      .by_scenario = gate->by_scenario,
-                                                      .act = gate->relu ? HN_ACT_RELU : HN_ACT_NONE});
+    hn_value g = hn_block_layer(graph, x,
+                                &(hn_layer){.name = gate->name,
+                                            .suffix = "",
+                                            .n = gate->n,
+                                            .cols = gate->experts,
+                                            .by_scenario = gate->by_scenario,
+                                            .act = gate->relu ? HN_ACT_RELU : HN_ACT_NONE});
     const hn_shape shape = hn_value_shape(graph, g);
     if (gate->ones) g = hn_reshape(graph, g, shape.groups * shape.cols, 1);
     g = hn_softmax_of(graph, g, NULL);
@@ -70,10 +83,16 @@ hn_value hn_block_gate(hn_graph *graph, hn_value x, const hn_gate *gate) {
     return g;
 }
 
-hn_value hn_block_tower(hn_graph *graph, const hn_config_model *config, hn_value x, hn_heads heads) {
+hn_value hn_block_tower(hn_graph *graph, const hn_config_model *config, hn_value x,
+                        hn_heads heads) {
     const int32_t count = hn_heads_count(graph, heads), groups = hn_value_shape(graph, x).groups;
     const bool own = heads == HN_HEADS_OWN, first = config->tower_units.n == 0;
     const int32_t n = groups == count ? 1 : count;
-    const hn_value h = hn_block_bank(graph, x, &(hn_bank){.name = "tower", .units = &config->tower_units, .n = n, .by_scenario = own});
-    return hn_block_layer(graph, h, &(hn_layer){.name = "tower.out", .suffix = "", .n = first ? n : 1, .cols = 1, .by_scenario = own});
+    const hn_value h = hn_block_bank(
+        graph, x,
+        &(hn_bank){.name = "tower", .units = &config->tower_units, .n = n, .by_scenario = own});
+    return hn_block_layer(
+        graph, h,
+        &(hn_layer){
+            .name = "tower.out", .suffix = "", .n = first ? n : 1, .cols = 1, .by_scenario = own});
 }

@@ -70,7 +70,8 @@ hn_value hn_block_gate(hn_graph *graph, hn_value x, const hn_gate *gate);
 
 /* `n` sub-expert integrations for each group of x: SEI(x) = Σ_k softmax(Wx + b)_k · Q_k(x),
  * or one MLP each when the config says so. [x.groups·n × d]. */
-hn_value hn_block_sei(hn_graph *graph, const hn_config_model *config, const char *name, hn_value x, int32_t n);
+hn_value hn_block_sei(hn_graph *graph, const hn_config_model *config, const char *name, hn_value x,
+                      int32_t n);
 
 /* The scenario-aware attentive network: a_ij, what scenario i takes from scenario j; a
  * param-stage table [M][M] with an empty diagonal, kept under `name`. Needs M ≥ 2. */
@@ -84,7 +85,8 @@ hn_value hn_block_attend_all(hn_graph *graph, hn_value table, hn_value s);
  *            between levels the shared gate mixes the experts of all cells;
  *   else     a CGC for each scenario.
  * Returns [heads × d']. */
-hn_value hn_block_cgc(hn_graph *graph, const hn_config_model *config, hn_value x, bool across, hn_heads heads);
+hn_value hn_block_cgc(hn_graph *graph, const hn_config_model *config, hn_value x, bool across,
+                      hn_heads heads);
 
 /* One tower for each head: MLP, then 1 logit. x has a group for each head, or one group
  * that all heads read. [heads × 1]. */

@@ -12,8 +12,10 @@ typedef struct extraction {
 } extraction;
 
 static const char *level_name(char *buffer, size_t n, const char *name, int32_t level) {
-    if (level == 1) snprintf(buffer, n, "%s", name);
-    else snprintf(buffer, n, "%s.%d", name, level);
+    if (level == 1)
+        snprintf(buffer, n, "%s", name);
+    else
+        snprintf(buffer, n, "%s.%d", name, level);
     return buffer;
 }
 
@@ -41,7 +43,8 @@ static hn_value own_of(hn_graph *graph, const extraction *layer) {
 /* C_j of every scenario: [M × width]. */
 static hn_value all_of(hn_graph *graph, const extraction *layer) {
     const int32_t m = hn_graph_scenarios(graph);
-    const hn_value a = layer->san.id >= 0 ? hn_block_attend_all(graph, layer->san, layer->s) : HN_NONE;
+    const hn_value a =
+        layer->san.id >= 0 ? hn_block_attend_all(graph, layer->san, layer->s) : HN_NONE;
     hn_value *parts = hn_alloc(3 * (size_t)m, sizeof *parts);
     if (!parts) return hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
     int32_t n = 0;
@@ -56,7 +59,8 @@ static hn_value all_of(hn_graph *graph, const extraction *layer) {
 }
 
 /* Level ℓ ≥ 2: SEI_shared reads the G before, SEI_j the C_j before. */
-static extraction deeper(hn_graph *graph, const hn_config_model *config, const extraction *before, int32_t level) {
+static extraction deeper(hn_graph *graph, const hn_config_model *config, const extraction *before,
+                         int32_t level) {
     char sei[32], shared[48], san[32];
     level_name(sei, sizeof sei, "sei", level);
     snprintf(shared, sizeof shared, "%s.shared", sei);
@@ -79,6 +83,7 @@ hn_value hn_model_hinet(hn_graph *graph, const hn_config_model *config) {
             layer = deeper(graph, config, &layer, level);
         c = own_of(graph, &layer); /* C_i = concat(G, S_i, A_i) */
     }
-    const hn_value h = hn_block_cgc(graph, config, c, across, heads); /* h_ij = Σ_k softmax(W_ij C_i)_k · Q_k(C_i) */
-    return hn_block_tower(graph, config, h, heads);                  /* logit of ŷ_ij */
+    const hn_value h = hn_block_cgc(graph, config, c, across,
+                                    heads); /* h_ij = Σ_k softmax(W_ij C_i)_k · Q_k(C_i) */
+    return hn_block_tower(graph, config, h, heads); /* logit of ŷ_ij */
 }

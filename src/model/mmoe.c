@@ -17,10 +17,17 @@ static hn_value mix(hn_graph *graph, hn_value gate, hn_value experts) {
 
 hn_value hn_model_mmoe(hn_graph *graph, const hn_config_model *config) {
     const hn_value x = hn_block_input(graph, config, false);
-    const hn_value q = hn_block_bank(graph, x, &(hn_bank){.name = "experts", .units = &config->expert_units, .n = config->experts,
-                                                         .dropout = config->expert_dropout});
-    const hn_value g = hn_block_gate(graph, x, &(hn_gate){.name = "experts.gate", .title = "task", .n = hn_graph_tasks(graph),
-                                                         .experts = config->experts, .by_scenario = true});
+    const hn_value q = hn_block_bank(graph, x,
+                                     &(hn_bank){.name = "experts",
+                                                .units = &config->expert_units,
+                                                .n = config->experts,
+                                                .dropout = config->expert_dropout});
+    const hn_value g = hn_block_gate(graph, x,
+                                     &(hn_gate){.name = "experts.gate",
+                                                .title = "task",
+                                                .n = hn_graph_tasks(graph),
+                                                .experts = config->experts,
+                                                .by_scenario = true});
     const hn_value h = mix(graph, g, q); /* h_ij = Σ_k softmax(W_ij x + b_ij)_k · Q_k(x) */
     return hn_block_tower(graph, config, h, HN_HEADS_OWN);
 }

@@ -11,14 +11,15 @@ typedef hn_value (*hn_model_build)(hn_graph *graph, const hn_config_model *confi
 
 typedef struct hn_model_row {
     hn_model_kind kind;
-    const char *title;   /* "HiNet" */
-    const char *source;  /* paper or reference, one line */
+    const char *title;    /* "HiNet" */
+    const char *source;   /* paper or reference, one line */
     hn_model_build build; /* calls hn_input_x itself; returns the logits */
 } hn_model_row;
 const hn_model_row *hn_model_find(hn_model_kind kind);
 
 /* Records the configured model for a layout. */
-hn_status hn_model_record(hn_graph **out, const hn_layout *layout, const hn_config_model *config, hn_error *err);
+hn_status hn_model_record(hn_graph **out, const hn_layout *layout, const hn_config_model *config,
+                          hn_error *err);
 
 /* ---- Parameters in a pack: tensor sections "param/NAME", "table/NAME" ---------------------- */
 
@@ -44,6 +45,7 @@ hn_status hn_scratch_create(hn_scratch **out, const hn_scorer *scorer, hn_error 
 void hn_scratch_free(hn_scratch *scratch);
 /* logits [rows][T] of the rows' own scenarios (HN_SCENARIO_UNKNOWN: the weighted mean of
  * the logits as a member of each known one). Any number of rows, any order. */
-hn_status hn_score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows, hn_error *err);
+hn_status hn_score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
+                   const hn_rows *rows, hn_error *err);
 
 #endif

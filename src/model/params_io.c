@@ -24,14 +24,16 @@ typedef struct tensor {
 } tensor;
 
 static void param_tensor(tensor *out, const hn_param_info *info, hn_real *block) {
-    const uint64_t dim[] = {(uint64_t)info->batch, (uint64_t)info->rows, (uint64_t)info->groups, (uint64_t)info->cols};
+    const uint64_t dim[] = {(uint64_t)info->batch, (uint64_t)info->rows, (uint64_t)info->groups,
+                            (uint64_t)info->cols};
     snprintf(out->name, sizeof out->name, "param/%s", info->name);
     out->dims = 4;
     memcpy(out->dim, dim, sizeof dim);
     out->numbers = block ? block + info->offset : NULL;
 }
 
-static void table_tensor(tensor *out, const hn_layout *layout, bool per_scenario, const hn_table *tables, int32_t t) {
+static void table_tensor(tensor *out, const hn_layout *layout, bool per_scenario,
+                         const hn_table *tables, int32_t t) {
     const hn_embedding *table = &layout->tables[t];
     snprintf(out->name, sizeof out->name, "table/%s", table->name);
     out->dims = 2;
@@ -41,12 +43,16 @@ static void table_tensor(tensor *out, const hn_layout *layout, bool per_scenario
 }
 
 /* The i-th tensor of a model with numbers: parameters, then tables. */
-static int32_t tensors(const hn_plan *plan) { return hn_plan_params(plan) + hn_plan_layout(plan)->n_tables; }
+static int32_t tensors(const hn_plan *plan) {
+    return hn_plan_params(plan) + hn_plan_layout(plan)->n_tables;
+}
 
 static void tensor_at(tensor *out, const hn_plan *plan, const hn_params *params, int32_t i) {
     const int32_t n = hn_plan_params(plan);
-    if (i < n) param_tensor(out, hn_plan_param(plan, i), params->block);
-    else table_tensor(out, hn_plan_layout(plan), hn_plan_per_scenario(plan), params->tables, i - n);
+    if (i < n)
+        param_tensor(out, hn_plan_param(plan, i), params->block);
+    else
+        table_tensor(out, hn_plan_layout(plan), hn_plan_per_scenario(plan), params->tables, i - n);
 }
 
 static uint64_t count_of(const tensor *t) {
@@ -82,14 +88,21 @@ static const char *shape_text(char *buffer, size_t n, int32_t dims, const uint64
 static hn_status match(const tensor *t, const hn_pack *pack, hn_error *err) {
     const hn_section *section = section_named(pack, t->name);
     if (!section)
-        return hn_fail(err, HN_BAD_DATA, "%s: has no section \"%s\", which its model needs; is it a bundle of this model?",
-                       hn_pack_path(pack), t->name);
+        return hn_fail(
+            err, HN_BAD_DATA,
+            "%s: has no section \"%s\", which its model needs; is it a bundle of this model?",
+            hn_pack_path(pack), t->name);
     if (section->type != HN_PACK_F32 && section->type != HN_PACK_F64)
-        return hn_fail(err, HN_BAD_DATA, "%s: section \"%s\" is not of float32 or float64 numbers", hn_pack_path(pack), t->name);
-    if (section->dims == t->dims && memcmp(section->dim, t->dim, (size_t)t->dims * sizeof *t->dim) == 0) return HN_OK;
+        return hn_fail(err, HN_BAD_DATA, "%s: section \"%s\" is not of float32 or float64 numbers",
+                       hn_pack_path(pack), t->name);
+    if (section->dims == t->dims &&
+        memcmp(section->dim, t->dim, (size_t)t->dims * sizeof *t->dim) == 0)
+        return HN_OK;
     char found[100], expected[100];
-    return hn_fail(err, HN_BAD_DATA, "%s: section \"%s\" has the shape %s; the model of its config has %s", hn_pack_path(pack), t->name,
-                   shape_text(found, sizeof found, section->dims, section->dim), shape_text(expected, sizeof expected, t->dims, t->dim));
+    return hn_fail(
+        err, HN_BAD_DATA, "%s: section \"%s\" has the shape %s; the model of its config has %s",
+        hn_pack_path(pack), t->name, shape_text(found, sizeof found, section->dims, section->dim),
+        shape_text(expected, sizeof expected, t->dims, t->dim));
 }
 
 /* No tensor beyond the model's: config and numbers belong together. */
@@ -99,9 +112,12 @@ static hn_status no_stranger(const hn_graph *graph, const hn_pack *pack, hn_erro
         if (strncmp(name, "param/", 6) != 0) continue;
         bool known = false;
         hn_param_info info;
-        for (int32_t k = 0; !known && hn_graph_param(&info, graph, k); k++) known = strcmp(info.name, name + 6) == 0;
+        for (int32_t k = 0; !known && hn_graph_param(&info, graph, k); k++)
+            known = strcmp(info.name, name + 6) == 0;
         if (!known)
-            return hn_fail(err, HN_BAD_DATA, "%s: section \"%s\" belongs to no tensor of the model of its config", hn_pack_path(pack), name);
+            return hn_fail(err, HN_BAD_DATA,
+                           "%s: section \"%s\" belongs to no tensor of the model of its config",
+                           hn_pack_path(pack), name);
     }
     return HN_OK;
 }
@@ -141,7 +157,9 @@ static hn_status load_tensor(const tensor *t, hn_pack *pack, hn_error *err) {
     if (hn_all_finite((int64_t)count, t->numbers)) return HN_OK;
     uint64_t bad = 0;
     while (bad + 1 < count && isfinite(t->numbers[bad])) bad++;
-    return hn_fail(err, HN_BAD_DATA, "%s: number %" PRIu64 " of section \"%s\" is not finite in " HN_REAL_NAME "; the model cannot be used",
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s: number %" PRIu64 " of section \"%s\" is not finite in " HN_REAL_NAME
+                   "; the model cannot be used",
                    hn_pack_path(pack), bad, t->name);
 }
 

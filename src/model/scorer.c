@@ -27,9 +27,9 @@ typedef struct tile {
 struct hn_scratch {
     hn_session *session;
     tile tile;
-    double *sums;     /* [HN_TILE_ROWS][T] of the unknown-scenario rule */
-    uint32_t *begin;  /* [M + 2] first place of each scenario, unknown last */
-    uint32_t *order;  /* row numbers by scenario */
+    double *sums;    /* [HN_TILE_ROWS][T] of the unknown-scenario rule */
+    uint32_t *begin; /* [M + 2] first place of each scenario, unknown last */
+    uint32_t *order; /* row numbers by scenario */
     size_t order_capacity;
 };
 
@@ -80,10 +80,13 @@ hn_status hn_scratch_create(hn_scratch **out, const hn_scorer *scorer, hn_error 
     if (status == HN_OK) {
         scratch->sums = hn_alloc(HN_TILE_ROWS * (size_t)layout->tasks, sizeof *scratch->sums);
         scratch->begin = hn_alloc((size_t)layout->scenarios + 2, sizeof *scratch->begin);
-        if (!create_tile(&scratch->tile, layout) || !scratch->sums || !scratch->begin) status = hn_no_memory(err, "a scorer's memory");
+        if (!create_tile(&scratch->tile, layout) || !scratch->sums || !scratch->begin)
+            status = hn_no_memory(err, "a scorer's memory");
     }
-    if (status != HN_OK) hn_scratch_free(scratch);
-    else *out = scratch;
+    if (status != HN_OK)
+        hn_scratch_free(scratch);
+    else
+        *out = scratch;
     return status;
 }
 
@@ -105,51 +108,65 @@ void hn_scratch_free(hn_scratch *scratch) {
 
 /* The row's own T of the `heads` logits that the plan gives. */
 static const hn_real *own_heads(const hn_scorer *scorer, const hn_real *row, int32_t scenario) {
-    return hn_plan_all_heads(scorer->plan) ? row + (size_t)scenario * (size_t)scorer->layout->tasks : row;
+    return hn_plan_all_heads(scorer->plan) ? row + (size_t)scenario * (size_t)scorer->layout->tasks
+                                           : row;
 }
 
-static hn_status forward(const hn_real **out, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows,
-                         int32_t first, int32_t n, hn_error *err) {
+static hn_status forward(const hn_real **out, const hn_scorer *scorer, hn_scratch *scratch,
+                         const hn_rows *rows, int32_t first, int32_t n, hn_error *err) {
     *out = hn_session_forward(scratch->session, scorer->params, rows, first, n, 0, 0);
-    return *out ? HN_OK : hn_fail(err, HN_NO_MEMORY, "the matrix library found no memory for a tile of %d rows", n);
+    return *out ? HN_OK
+                : hn_fail(err, HN_NO_MEMORY,
+                          "the matrix library found no memory for a tile of %d rows", n);
 }
 
 /* Row numbers → the tile's own copy of the rows. */
-static hn_status gather(hn_rows *out, tile *own, const hn_layout *layout, const hn_rows *rows, const uint32_t *order,
-                        int32_t n, hn_error *err) {
-    const size_t ids = (size_t)layout->ids, values = (size_t)layout->values, lists = (size_t)layout->lists;
+static hn_status gather(hn_rows *out, tile *own, const hn_layout *layout, const hn_rows *rows,
+                        const uint32_t *order, int32_t n, hn_error *err) {
+    const size_t ids = (size_t)layout->ids, values = (size_t)layout->values,
+                 lists = (size_t)layout->lists;
     size_t used = 0;
     for (int32_t i = 0; i < n; i++) {
         const size_t from = order[i], to = (size_t)i;
         own->scenario[to] = rows->scenario[from];
         if (ids) memcpy(own->ids + to * ids, rows->ids + from * ids, ids * sizeof *own->ids);
-        if (values) memcpy(own->values + to * values, rows->values + from * values, values * sizeof *own->values);
+        if (values)
+            memcpy(own->values + to * values, rows->values + from * values,
+                   values * sizeof *own->values);
         if (!lists) continue;
         const uint32_t *begin = rows->list_begin + from * lists;
         const size_t length = begin[lists] - begin[0];
-        HN_TRY(hn_grow(&own->list_ids, &own->list_capacity, used + length, sizeof *own->list_ids, err));
-        for (size_t l = 0; l < lists; l++) own->list_begin[to * lists + l] = (uint32_t)(used + begin[l] - begin[0]);
-        if (length) memcpy(own->list_ids + used, rows->list_ids + begin[0], length * sizeof *own->list_ids);
+        HN_TRY(hn_grow(&own->list_ids, &own->list_capacity, used + length, sizeof *own->list_ids,
+                       err));
+        for (size_t l = 0; l < lists; l++)
+            own->list_begin[to * lists + l] = (uint32_t)(used + begin[l] - begin[0]);
+        if (length)
+            memcpy(own->list_ids + used, rows->list_ids + begin[0], length * sizeof *own->list_ids);
         used += length;
     }
     own->list_begin[(size_t)n * lists] = (uint32_t)used;
-    *out = (hn_rows){.rows = n, .scenario = own->scenario, .ids = own->ids, .values = own->values,
-                     .list_begin = own->list_begin, .list_ids = own->list_ids};
+    *out = (hn_rows){.rows = n,
+                     .scenario = own->scenario,
+                     .ids = own->ids,
+                     .values = own->values,
+                     .list_begin = own->list_begin,
+                     .list_ids = own->list_ids};
     return HN_OK;
 }
 
-static void hand_over(hn_real *logits, const hn_scorer *scorer, const hn_real *from, const uint16_t *scenario,
-                      const uint32_t *order, int32_t n) {
+static void hand_over(hn_real *logits, const hn_scorer *scorer, const hn_real *from,
+                      const uint16_t *scenario, const uint32_t *order, int32_t n) {
     const size_t tasks = (size_t)scorer->layout->tasks, heads = (size_t)hn_plan_heads(scorer->plan);
     for (int32_t i = 0; i < n; i++)
-        memcpy(logits + (order ? order[i] : (size_t)i) * tasks, own_heads(scorer, from + (size_t)i * heads, scenario[i]),
-               tasks * sizeof *logits);
+        memcpy(logits + (order ? order[i] : (size_t)i) * tasks,
+               own_heads(scorer, from + (size_t)i * heads, scenario[i]), tasks * sizeof *logits);
 }
 
 /* The mean, weighted by training rows, of the logits as a member of each known scenario. */
-static hn_status score_unknown(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows,
-                               const uint32_t *order, hn_error *err) {
-    const int32_t tasks = scorer->layout->tasks, heads = hn_plan_heads(scorer->plan), n = rows->rows;
+static hn_status score_unknown(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
+                               const hn_rows *rows, const uint32_t *order, hn_error *err) {
+    const int32_t tasks = scorer->layout->tasks, heads = hn_plan_heads(scorer->plan),
+                  n = rows->rows;
     memset(scratch->sums, 0, (size_t)n * (size_t)tasks * sizeof *scratch->sums);
     for (int32_t j = 0; j < scorer->layout->scenarios; j++) {
         if (scorer->share[j] == 0) continue;
@@ -158,27 +175,35 @@ static hn_status score_unknown(hn_real *logits, const hn_scorer *scorer, hn_scra
         HN_TRY(forward(&found, scorer, scratch, rows, 0, n, err));
         for (int32_t i = 0; i < n; i++)
             for (int32_t t = 0; t < tasks; t++)
-                scratch->sums[i * tasks + t] += scorer->share[j] * (double)own_heads(scorer, found + (size_t)i * (size_t)heads, j)[t];
+                scratch->sums[i * tasks + t] +=
+                    scorer->share[j] *
+                    (double)own_heads(scorer, found + (size_t)i * (size_t)heads, j)[t];
     }
     for (int32_t i = 0; i < n; i++)
-        for (int32_t t = 0; t < tasks; t++) logits[(size_t)order[i] * (size_t)tasks + (size_t)t] = (hn_real)scratch->sums[i * tasks + t];
+        for (int32_t t = 0; t < tasks; t++)
+            logits[(size_t)order[i] * (size_t)tasks + (size_t)t] =
+                (hn_real)scratch->sums[i * tasks + t];
     return HN_OK;
 }
 
 /* ---- All rows ------------------------------------------------------------------------------ */
 
-static hn_status check_rows(bool *sorted, const hn_scorer *scorer, const hn_rows *rows, hn_error *err) {
+static hn_status check_rows(bool *sorted, const hn_scorer *scorer, const hn_rows *rows,
+                            hn_error *err) {
     *sorted = true;
     for (int32_t r = 0; r < rows->rows; r++) {
         const int32_t scenario = rows->scenario[r];
         if (scenario >= scorer->layout->scenarios && scenario != HN_SCENARIO_UNKNOWN)
-            return hn_fail(err, HN_BAD_DATA, "row %d is of scenario %d; the model knows %d", r, scenario, scorer->layout->scenarios);
-        if (scenario == HN_SCENARIO_UNKNOWN || (r > 0 && scenario < rows->scenario[r - 1])) *sorted = false;
+            return hn_fail(err, HN_BAD_DATA, "row %d is of scenario %d; the model knows %d", r,
+                           scenario, scorer->layout->scenarios);
+        if (scenario == HN_SCENARIO_UNKNOWN || (r > 0 && scenario < rows->scenario[r - 1]))
+            *sorted = false;
     }
     return HN_OK;
 }
 
-static hn_status score_sorted(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows, hn_error *err) {
+static hn_status score_sorted(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
+                              const hn_rows *rows, hn_error *err) {
     const size_t tasks = (size_t)scorer->layout->tasks;
     for (int32_t first = 0; first < rows->rows; first += HN_TILE_ROWS) {
         const int32_t left = rows->rows - first, n = left < HN_TILE_ROWS ? left : HN_TILE_ROWS;
@@ -190,21 +215,26 @@ static hn_status score_sorted(hn_real *logits, const hn_scorer *scorer, hn_scrat
 }
 
 /* Counting sort of the row numbers, unknown scenarios last; *known: rows before those. */
-static hn_status sort_rows(int32_t *known, hn_scratch *scratch, const hn_rows *rows, int32_t scenarios, hn_error *err) {
+static hn_status sort_rows(int32_t *known, hn_scratch *scratch, const hn_rows *rows,
+                           int32_t scenarios, hn_error *err) {
     uint32_t *begin = scratch->begin;
-    HN_TRY(hn_grow(&scratch->order, &scratch->order_capacity, (size_t)rows->rows, sizeof *scratch->order, err));
+    HN_TRY(hn_grow(&scratch->order, &scratch->order_capacity, (size_t)rows->rows,
+                   sizeof *scratch->order, err));
     memset(begin, 0, ((size_t)scenarios + 2) * sizeof *begin);
     for (int32_t r = 0; r < rows->rows; r++)
         begin[(rows->scenario[r] == HN_SCENARIO_UNKNOWN ? scenarios : rows->scenario[r]) + 1]++;
     for (int32_t i = 0; i <= scenarios; i++) begin[i + 1] += begin[i];
     *known = (int32_t)begin[scenarios];
     for (int32_t r = 0; r < rows->rows; r++)
-        scratch->order[begin[rows->scenario[r] == HN_SCENARIO_UNKNOWN ? scenarios : rows->scenario[r]]++] = (uint32_t)r;
+        scratch->order[begin[rows->scenario[r] == HN_SCENARIO_UNKNOWN ? scenarios
+                                                                      : rows->scenario[r]]++] =
+            (uint32_t)r;
     return HN_OK;
 }
 
-static hn_status score_gathered(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows,
-                                const uint32_t *order, int32_t n, bool known, hn_error *err) {
+static hn_status score_gathered(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
+                                const hn_rows *rows, const uint32_t *order, int32_t n, bool known,
+                                hn_error *err) {
     hn_rows gathered;
     HN_TRY(gather(&gathered, &scratch->tile, scorer->layout, rows, order, n, err));
     if (!known) return score_unknown(logits, scorer, scratch, &gathered, order, err);
@@ -214,22 +244,26 @@ static hn_status score_gathered(hn_real *logits, const hn_scorer *scorer, hn_scr
     return HN_OK;
 }
 
-static hn_status score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows, hn_error *err) {
+static hn_status score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
+                       const hn_rows *rows, hn_error *err) {
     bool sorted = true;
     HN_TRY(check_rows(&sorted, scorer, rows, err));
     if (sorted) return score_sorted(logits, scorer, scratch, rows, err);
     int32_t known = 0;
     HN_TRY(sort_rows(&known, scratch, rows, scorer->layout->scenarios, err));
     for (int32_t first = 0; first < rows->rows;) {
-        const int32_t left = (first < known ? known : rows->rows) - first, n = left < HN_TILE_ROWS ? left : HN_TILE_ROWS;
-        HN_TRY(score_gathered(logits, scorer, scratch, rows, scratch->order + first, n, first < known, err));
+        const int32_t left = (first < known ? known : rows->rows) - first,
+                      n = left < HN_TILE_ROWS ? left : HN_TILE_ROWS;
+        HN_TRY(score_gathered(logits, scorer, scratch, rows, scratch->order + first, n,
+                              first < known, err));
         first += n;
     }
     return HN_OK;
 }
 
 /* A product cut up by OpenMP would have other bits: the caller may be any thread. */
-hn_status hn_score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch, const hn_rows *rows, hn_error *err) {
+hn_status hn_score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
+                   const hn_rows *rows, hn_error *err) {
     const int32_t saved = hn_kernel_enter();
     const hn_status status = score(logits, scorer, scratch, rows, err);
     hn_kernel_leave(saved);

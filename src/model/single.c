@@ -4,7 +4,11 @@
 
 hn_value hn_model_single(hn_graph *graph, const hn_config_model *config) {
     const hn_value x = hn_block_input(graph, config, true);
-    const hn_value h = hn_block_bank(graph, x, &(hn_bank){.name = "bottom", .units = &config->bottom_units, .n = 1,
-                                                         .by_scenario = true, .dropout = config->expert_dropout});
+    const hn_value h = hn_block_bank(graph, x,
+                                     &(hn_bank){.name = "bottom",
+                                                .units = &config->bottom_units,
+                                                .n = 1,
+                                                .by_scenario = true,
+                                                .dropout = config->expert_dropout});
     return hn_block_tower(graph, config, h, HN_HEADS_OWN);
 }

@@ -13,7 +13,8 @@
 
 /* ---- The same numbers ---------------------------------------------------------------------- */
 
-static void score(hn_real *out, const hn_plan *plan, const hn_params *params, const uint64_t *scenario_rows, const hn_rows *rows) {
+static void score(hn_real *out, const hn_plan *plan, const hn_params *params,
+                  const uint64_t *scenario_rows, const hn_rows *rows) {
     hn_error err = {0};
     hn_scorer *scorer = NULL;
     hn_scratch *scratch = NULL;
@@ -36,7 +37,8 @@ static void check_round_trip(const char *model) {
     world_rows(&before, &w, schema, hn_dataset_tables(w.dataset));
     world_rows(&after, &w, bundle->schema, bundle->tables);
     score(first, w.plan, &w.params, hn_schema_scenario_rows(schema), &before.rows);
-    score(second, bundle->plan, &bundle->params, hn_schema_scenario_rows(bundle->schema), &after.rows);
+    score(second, bundle->plan, &bundle->params, hn_schema_scenario_rows(bundle->schema),
+          &after.rows);
     assert_memory_equal(first, second, sizeof first);
     assert_string_equal(hn_config_yaml(w.config), hn_config_yaml(bundle->config));
     assert_true(json_equal(w.metrics, bundle->metrics));
@@ -50,7 +52,8 @@ static void test_same_numbers(void **state) {
     (void)state;
     check_round_trip(WORLD_HINET);
     check_round_trip("{name: single, bottom_units: [4], tower_units: []}");
-    check_round_trip("{name: hinet, scenario_levels: 2, expert_units: [4], scenario_width: 2, task_units: [4], tower_units: [3], compat: [all_heads]}");
+    check_round_trip("{name: hinet, scenario_levels: 2, expert_units: [4], scenario_width: 2, "
+                     "task_units: [4], tower_units: [3], compat: [all_heads]}");
 }
 
 static char *read_all(const char *path, size_t *n) {
@@ -77,13 +80,16 @@ static void test_same_bytes(void **state) {
     world_free(&b);
 }
 
-/* ---- Reports ------------------------------------------------------------------------------------ */
+/* ---- Reports ------------------------------------------------------------------------------------
+ */
 
 static double number_at(const json_t *json, const char *path) {
     char copy[200];
     snprintf(copy, sizeof copy, "%s", path);
-    for (char *save = NULL, *key = strtok_r(copy, ".", &save); key; key = strtok_r(NULL, ".", &save))
-        json = json_is_array(json) ? json_array_get(json, (size_t)atoi(key)) : json_object_get(json, key);
+    for (char *save = NULL, *key = strtok_r(copy, ".", &save); key;
+         key = strtok_r(NULL, ".", &save))
+        json = json_is_array(json) ? json_array_get(json, (size_t)atoi(key))
+                                   : json_object_get(json, key);
     if (!json_is_number(json)) fail_msg("%s is not a number", path);
     return json_number_value(json);
 }
@@ -111,8 +117,12 @@ static void test_info(void **state) {
     assert_true(number_at(json, "model.tables.0.rows") > 0);
     assert_true(number_at(json, "metrics.test.mean.auc") == 0.625);
     assert_true(number_at(json, "side_tables.0.rows") == 12);
-    assert_true(fabs(number_at(json, "san.0.weights.0.1") + number_at(json, "san.0.weights.0.2") - 1) < 1e-6);
-    assert_true(json_is_null(json_array_get(json_array_get(json_object_get(json_array_get(json_object_get(json, "san"), 0), "weights"), 1), 1)));
+    assert_true(fabs(number_at(json, "san.0.weights.0.1") + number_at(json, "san.0.weights.0.2") -
+                     1) < 1e-6);
+    assert_true(json_is_null(json_array_get(
+        json_array_get(json_object_get(json_array_get(json_object_get(json, "san"), 0), "weights"),
+                       1),
+        1)));
     assert_true(json_is_false(json_object_get(json, "keeps_optimizer")));
     double rows = 0;
     for (int i = 0; i < WORLD_SCENARIOS; i++) {
@@ -121,7 +131,13 @@ static void test_info(void **state) {
         rows += number_at(json, path);
     }
     assert_true(rows == (double)hn_dataset_rows(w.dataset, HN_TRAIN));
-    const char *const words[] = {"HiNet", "home", "search", "user_rate", "click", "0.6250", "what the scenario of a row takes"};
+    const char *const words[] = {"HiNet",
+                                 "home",
+                                 "search",
+                                 "user_rate",
+                                 "click",
+                                 "0.6250",
+                                 "what the scenario of a row takes"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strstr(text, words[i])) fail_msg("the text does not tell of %s:\n%s", words[i], text);
     json_decref(json);
@@ -137,14 +153,24 @@ static void test_models(void **state) {
     assert_ok(hn_models(&report, &err));
     json_t *json = json_loads(hn_report_json(report), 0, NULL);
     assert_int_equal(json_array_size(json_object_get(json, "models")), HN_MODELS);
-    for (int kind = 0; kind < HN_MODELS; kind++) assert_non_null(strstr(hn_report_text(report), hn_model_name((hn_model_kind)kind)));
+    for (int kind = 0; kind < HN_MODELS; kind++)
+        assert_non_null(strstr(hn_report_text(report), hn_model_name((hn_model_kind)kind)));
     json_decref(json);
     hn_report_free(report);
 }
 
-/* ---- Parts that do not fit --------------------------------------------------------------------------- */
+/* ---- Parts that do not fit
+ * --------------------------------------------------------------------------- */
 
-typedef enum wrong { CONFIG_OF_OTHER_MODEL, CONFIG_BROKEN, NO_CONFIG, NO_METRICS, METRICS_BROKEN, METRICS_A_LIST, NO_TABLES } wrong;
+typedef enum wrong {
+    CONFIG_OF_OTHER_MODEL,
+    CONFIG_BROKEN,
+    NO_CONFIG,
+    NO_METRICS,
+    METRICS_BROKEN,
+    METRICS_A_LIST,
+    NO_TABLES
+} wrong;
 
 /* Copies the bundle's sections into another pack, but for what is wrong. */
 static void copy_with(const world *w, const char *to, wrong what, const char *config) {
@@ -155,12 +181,19 @@ static void copy_with(const world *w, const char *to, wrong what, const char *co
     assert_ok(hn_packer_open(&packer, to, "BNDL", &err));
     for (size_t i = 0; i < hn_pack_sections(pack); i++) {
         const hn_section *s = hn_pack_section(pack, i);
-        const bool is_config = strcmp(s->name, "config") == 0, is_metrics = strcmp(s->name, "metrics") == 0;
-        if ((is_config && what == NO_CONFIG) || (is_metrics && what == NO_METRICS) || (strcmp(s->name, "tables") == 0 && what == NO_TABLES)) continue;
-        if (is_config && (what == CONFIG_OF_OTHER_MODEL || what == CONFIG_BROKEN)) hn_packer_add_text(packer, s->name, config);
-        else if (is_metrics && what == METRICS_BROKEN) hn_packer_add_text(packer, s->name, "{\"test\": ");
-        else if (is_metrics && what == METRICS_A_LIST) hn_packer_add_text(packer, s->name, "[1]");
-        else hn_packer_add(packer, s->name, s->type, s->dims, s->dim, s->bytes);
+        const bool is_config = strcmp(s->name, "config") == 0,
+                   is_metrics = strcmp(s->name, "metrics") == 0;
+        if ((is_config && what == NO_CONFIG) || (is_metrics && what == NO_METRICS) ||
+            (strcmp(s->name, "tables") == 0 && what == NO_TABLES))
+            continue;
+        if (is_config && (what == CONFIG_OF_OTHER_MODEL || what == CONFIG_BROKEN))
+            hn_packer_add_text(packer, s->name, config);
+        else if (is_metrics && what == METRICS_BROKEN)
+            hn_packer_add_text(packer, s->name, "{\"test\": ");
+        else if (is_metrics && what == METRICS_A_LIST)
+            hn_packer_add_text(packer, s->name, "[1]");
+        else
+            hn_packer_add(packer, s->name, s->type, s->dims, s->dim, s->bytes);
     }
     assert_ok(hn_packer_commit(packer, &err));
     hn_pack_close(pack);
@@ -208,12 +241,14 @@ static void test_no_file(void **state) {
     (void)state;
     hn_error err = {0};
     hn_bundle *bundle = NULL;
-    assert_fails(HN_NO_INPUT, "/nowhere/model.hn", hn_bundle_open(&bundle, "/nowhere/model.hn", &err));
+    assert_fails(HN_NO_INPUT, "/nowhere/model.hn",
+                 hn_bundle_open(&bundle, "/nowhere/model.hn", &err));
     assert_null(bundle);
     hn_bundle_close(NULL);
 }
 
-/* ---- Faults ---------------------------------------------------------------------------------------------- */
+/* ---- Faults
+ * ---------------------------------------------------------------------------------------------- */
 
 static hn_status open_and_close(void *user, hn_error *err) {
     const world *w = user;

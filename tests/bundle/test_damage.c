@@ -19,7 +19,9 @@ typedef struct seed {
 } seed;
 static const seed seeds[] = {
     {"hinet", WORLD_HINET},
-    {"script", "{name: hinet, experts: 1, expert_units: [2], scenario_width: 1, task_shared: 1, task_own: 1, task_units: [2], tower_units: [], compat: [san_softmax_all, gate_relu, cgc_sum, cgc_global, all_heads, input_affine]}"},
+    {"script", "{name: hinet, experts: 1, expert_units: [2], scenario_width: 1, task_shared: 1, "
+               "task_own: 1, task_units: [2], tower_units: [], compat: [san_softmax_all, "
+               "gate_relu, cgc_sum, cgc_global, all_heads, input_affine]}"},
     {"mixed", "{name: mixed, bottom_units: [2], scenario_width: 1, tower_units: []}"},
     {"single", "{name: single, bottom_units: [2], tower_units: []}"},
 };
@@ -58,7 +60,8 @@ static void test_every_flipped_byte_is_found(void **state) {
         bytes[i] ^= bit;
         err.text[0] = 0;
         const hn_status status = open_bytes(bytes, n, &err);
-        if (status != HN_BAD_DATA || !err.text[0]) fail_msg("byte %zu of %zu flipped: status %d, \"%s\"", i, n, (int)status, err.text);
+        if (status != HN_BAD_DATA || !err.text[0])
+            fail_msg("byte %zu of %zu flipped: status %d, \"%s\"", i, n, (int)status, err.text);
         bytes[i] ^= bit;
     }
     hn_free(bytes);
@@ -70,9 +73,11 @@ static void test_every_wrong_length_is_found(void **state) {
     hn_error err = {0};
     uint8_t *bytes = bundle_bytes(WORLD_HINET, &n), *longer = calloc(n + 64, 1);
     for (size_t i = 0; i < n; i += i < 80 || i + 80 > n ? 1 : 61)
-        if (open_bytes(bytes, i, &err) != HN_BAD_DATA) fail_msg("cut to %zu of %zu bytes: \"%s\"", i, n, err.text);
+        if (open_bytes(bytes, i, &err) != HN_BAD_DATA)
+            fail_msg("cut to %zu of %zu bytes: \"%s\"", i, n, err.text);
     memcpy(longer, bytes, n);
-    for (size_t more = 1; more <= 64; more += 7) assert_int_equal(open_bytes(longer, n + more, &err), HN_BAD_DATA);
+    for (size_t more = 1; more <= 64; more += 7)
+        assert_int_equal(open_bytes(longer, n + more, &err), HN_BAD_DATA);
     free(longer);
     hn_free(bytes);
 }

@@ -18,16 +18,22 @@ static void write_text(const char *folder, const char *name, hn_text *text) {
     hn_text_free(text);
 }
 
-static uint32_t draw(uint64_t counter, uint32_t limit) { return (uint32_t)(hn_random(11, HN_STREAM_TEST, counter) % limit); }
+static uint32_t draw(uint64_t counter, uint32_t limit) {
+    return (uint32_t)(hn_random(11, HN_STREAM_TEST, counter) % limit);
+}
 
 static void write_log(const char *folder) {
     hn_text text = {0};
     uint64_t c = 0;
     hn_text_add(&text, "user_id,item_id,tab,date,price,tags,click,order\n");
     for (int r = 0; r < LOG_ROWS; r++) {
-        hn_text_add(&text, "u%u,i%u,%u,%u,", draw(c, USERS), draw(c + 1, 9), 1 + draw(c + 2, WORLD_SCENARIOS), 1 + draw(c + 3, 4));
-        hn_text_add(&text, "%u.5,t%u|t%u,%u,%s\n", draw(c + 4, 50), draw(c + 5, 5), draw(c + 6, 5), draw(c + 7, 2),
-                    draw(c + 8, 5) == 0 ? "" : draw(c + 9, 2) ? "1" : "0");
+        hn_text_add(&text, "u%u,i%u,%u,%u,", draw(c, USERS), draw(c + 1, 9),
+                    1 + draw(c + 2, WORLD_SCENARIOS), 1 + draw(c + 3, 4));
+        hn_text_add(&text, "%u.5,t%u|t%u,%u,%s\n", draw(c + 4, 50), draw(c + 5, 5), draw(c + 6, 5),
+                    draw(c + 7, 2),
+                    draw(c + 8, 5) == 0 ? ""
+                    : draw(c + 9, 2)    ? "1"
+                                        : "0");
         c += 10;
     }
     write_text(folder, "log.csv", &text);
@@ -36,7 +42,8 @@ static void write_log(const char *folder) {
 static void write_users(const char *folder) {
     hn_text text = {0};
     hn_text_add(&text, "user_id,age,city\n");
-    for (uint32_t u = 0; u < USERS; u++) hn_text_add(&text, "u%u,%u,c%u\n", u, 18 + draw(9000 + u, 50), draw(9100 + u, 3));
+    for (uint32_t u = 0; u < USERS; u++)
+        hn_text_add(&text, "u%u,%u,c%u\n", u, 18 + draw(9000 + u, 50), draw(9100 + u, 3));
     write_text(folder, "users.csv", &text);
 }
 
@@ -86,9 +93,12 @@ static void record(world *w) {
 
 static json_t *some_metrics(void) {
     json_error_t error;
-    json_t *metrics = json_loads("{\"test\": {\"mean\": {\"auc\": 0.625, \"gauc\": null, \"log_loss\": 0.5}, \"cells\": ["
-                                 "{\"scenario\": \"home\", \"task\": \"click\", \"auc\": 0.625, \"gauc\": null, \"log_loss\": 0.5, "
-                                 "\"calibration\": 1.25, \"rows\": 60, \"positives\": 31}]}}", 0, &error);
+    json_t *metrics = json_loads(
+        "{\"test\": {\"mean\": {\"auc\": 0.625, \"gauc\": null, \"log_loss\": 0.5}, \"cells\": ["
+        "{\"scenario\": \"home\", \"task\": \"click\", \"auc\": 0.625, \"gauc\": null, "
+        "\"log_loss\": 0.5, "
+        "\"calibration\": 1.25, \"rows\": 60, \"positives\": 31}]}}",
+        0, &error);
     assert_non_null(metrics);
     return metrics;
 }
@@ -110,8 +120,13 @@ void world_make(world *w, const char *model) {
 }
 
 hn_bundle_parts world_parts(const world *w) {
-    return (hn_bundle_parts){.config = w->config, .schema = hn_dataset_schema(w->dataset), .tables = hn_dataset_tables(w->dataset),
-                             .plan = w->plan, .params = &w->params, .metrics = w->metrics, .card = hn_dataset_card(w->dataset)};
+    return (hn_bundle_parts){.config = w->config,
+                             .schema = hn_dataset_schema(w->dataset),
+                             .tables = hn_dataset_tables(w->dataset),
+                             .plan = w->plan,
+                             .params = &w->params,
+                             .metrics = w->metrics,
+                             .card = hn_dataset_card(w->dataset)};
 }
 
 void world_free(world *w) {
@@ -141,7 +156,8 @@ static hn_status encode(void *user, const hn_impressions *block, hn_error *err) 
     return hn_schema_encode(e->out, e->schema, e->tables, block, false, err);
 }
 
-void world_rows(hn_encoded *out, const world *w, const hn_schema *schema, const hn_side_tables *tables) {
+void world_rows(hn_encoded *out, const world *w, const hn_schema *schema,
+                const hn_side_tables *tables) {
     hn_error err = {0};
     hn_log_counts counts;
     encoding e = {out, schema, tables};
@@ -149,9 +165,11 @@ void world_rows(hn_encoded *out, const world *w, const hn_schema *schema, const 
     char log[400];
     snprintf(log, sizeof log, "%s/log.csv", w->folder);
     const char *const files[] = {log};
-    const hn_log_options options = {.files = files, .n_files = 1, .scoring = true, .block = encode, .user = &e};
+    const hn_log_options options = {
+        .files = files, .n_files = 1, .scoring = true, .block = encode, .user = &e};
     const hn_run run = hn_run_default();
-    assert_ok(hn_log_read(&counts, w->config, hn_schema_sources(schema), tables, &options, w->pool, &run, &err));
+    assert_ok(hn_log_read(&counts, w->config, hn_schema_sources(schema), tables, &options, w->pool,
+                          &run, &err));
     hn_log_counts_free(&counts);
     assert_int_equal(out->rows.rows, LOG_ROWS);
 }

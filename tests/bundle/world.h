@@ -24,10 +24,12 @@ void world_make(world *out, const char *model);
 void world_free(world *w);
 hn_bundle_parts world_parts(const world *w);
 /* The rows of the validation split, encoded without folds; hn_encoded_free it. */
-void world_rows(hn_encoded *out, const world *w, const hn_schema *schema, const hn_side_tables *tables);
+void world_rows(hn_encoded *out, const world *w, const hn_schema *schema,
+                const hn_side_tables *tables);
 
-#define WORLD_HINET                                                                                               \
-    "{name: hinet, experts: 2, expert_units: [5, 4], scenario_width: 3, task_shared: 1, task_own: 1, task_units: [4, 3], " \
+#define WORLD_HINET                                                                       \
+    "{name: hinet, experts: 2, expert_units: [5, 4], scenario_width: 3, task_shared: 1, " \
+    "task_own: 1, task_units: [4, 3], "                                                   \
     "tower_units: [3]}"
 
 #endif

@@ -17,7 +17,9 @@ static void own_only(hn_config_model *c) { c->shared_expert = c->san = false; }
 static void scenario_levels_2(hn_config_model *c) { c->scenario_levels = 2; }
 static void scenario_levels_3(hn_config_model *c) { c->scenario_levels = 3; }
 static void levels_no_san(hn_config_model *c) { c->scenario_levels = 2, c->san = false; }
-static void levels_no_shared(hn_config_model *c) { c->scenario_levels = 2, c->shared_expert = false; }
+static void levels_no_shared(hn_config_model *c) {
+    c->scenario_levels = 2, c->shared_expert = false;
+}
 static void levels_no_sei(hn_config_model *c) { c->scenario_levels = 2, c->sei = false; }
 static void task_levels_2(hn_config_model *c) { c->task_levels = 2; }
 static void task_levels_3(hn_config_model *c) { c->task_levels = 3; }
@@ -34,7 +36,9 @@ static void cgc_sum(hn_config_model *c) { c->compat.cgc_sum = true; }
 static void cgc_global(hn_config_model *c) { c->compat.cgc_global = true; }
 static void all_heads(hn_config_model *c) { c->compat.all_heads = true; }
 static void all_heads_levels(hn_config_model *c) { c->compat.all_heads = true, c->task_levels = 2; }
-static void all_heads_across(hn_config_model *c) { c->compat.all_heads = c->compat.cgc_global = true, c->task_levels = 2; }
+static void all_heads_across(hn_config_model *c) {
+    c->compat.all_heads = c->compat.cgc_global = true, c->task_levels = 2;
+}
 static void sei_dropout(hn_config_model *c) { c->compat.sei_dropout = true; }
 static void input_affine(hn_config_model *c) { c->compat.input_affine = true; }
 static void script(hn_config_model *c) {
@@ -44,29 +48,76 @@ static void shared_bottom(hn_config_model *c) { c->kind = HN_MODEL_SHARED_BOTTOM
 static void mmoe(hn_config_model *c) { c->kind = HN_MODEL_MMOE; }
 static void ple(hn_config_model *c) { c->kind = HN_MODEL_PLE; }
 static void ple_levels(hn_config_model *c) { c->kind = HN_MODEL_PLE, c->task_levels = 3; }
-static void ple_dropout(hn_config_model *c) { c->kind = HN_MODEL_PLE, c->task_levels = 2, dropouts(c); }
+static void ple_dropout(hn_config_model *c) {
+    c->kind = HN_MODEL_PLE, c->task_levels = 2, dropouts(c);
+}
 static void single(hn_config_model *c) { c->kind = HN_MODEL_SINGLE; }
 static void mixed(hn_config_model *c) { c->kind = HN_MODEL_MIXED; }
 static void mixed_dropout(hn_config_model *c) { c->kind = HN_MODEL_MIXED, dropouts(c); }
 
-#define CASE(name) {#name, name}
+#define CASE(name) \
+    { #name, name }
 const model_case model_cases[] = {
-    CASE(hinet), CASE(plain_sizes), CASE(no_tower_units), CASE(no_san), CASE(no_sei), CASE(no_scenario_layer),
-    CASE(no_shared_expert), CASE(own_only), CASE(scenario_levels_2), CASE(scenario_levels_3), CASE(levels_no_san),
-    CASE(levels_no_shared), CASE(levels_no_sei), CASE(task_levels_2), CASE(task_levels_3), CASE(across),
-    CASE(across_levels), CASE(no_task_shared), CASE(no_task_own), CASE(both_levels), CASE(dropouts),
-    CASE(san_softmax_all), CASE(san_mlp), CASE(gate_relu), CASE(cgc_sum), CASE(cgc_global), CASE(all_heads),
-    CASE(all_heads_levels), CASE(all_heads_across), CASE(sei_dropout), CASE(input_affine), CASE(script),
-    CASE(shared_bottom), CASE(mmoe), CASE(ple), CASE(ple_levels), CASE(ple_dropout), CASE(single), CASE(mixed),
+    CASE(hinet),
+    CASE(plain_sizes),
+    CASE(no_tower_units),
+    CASE(no_san),
+    CASE(no_sei),
+    CASE(no_scenario_layer),
+    CASE(no_shared_expert),
+    CASE(own_only),
+    CASE(scenario_levels_2),
+    CASE(scenario_levels_3),
+    CASE(levels_no_san),
+    CASE(levels_no_shared),
+    CASE(levels_no_sei),
+    CASE(task_levels_2),
+    CASE(task_levels_3),
+    CASE(across),
+    CASE(across_levels),
+    CASE(no_task_shared),
+    CASE(no_task_own),
+    CASE(both_levels),
+    CASE(dropouts),
+    CASE(san_softmax_all),
+    CASE(san_mlp),
+    CASE(gate_relu),
+    CASE(cgc_sum),
+    CASE(cgc_global),
+    CASE(all_heads),
+    CASE(all_heads_levels),
+    CASE(all_heads_across),
+    CASE(sei_dropout),
+    CASE(input_affine),
+    CASE(script),
+    CASE(shared_bottom),
+    CASE(mmoe),
+    CASE(ple),
+    CASE(ple_levels),
+    CASE(ple_dropout),
+    CASE(single),
+    CASE(mixed),
     CASE(mixed_dropout),
 };
 const size_t n_model_cases = sizeof model_cases / sizeof *model_cases;
 
 hn_config_model model_case_config(const model_case *row) {
     hn_config_model config = {
-        .kind = HN_MODEL_HINET, .experts = 3, .expert_units = {{7, 5}, 2}, .scenario_levels = 1, .scenario_width = 4,
-        .san = true, .sei = true, .scenario_layer = true, .shared_expert = true, .task_shared = 1, .task_own = 2,
-        .task_units = {{6, 4}, 2}, .task_levels = 1, .bottom_units = {{8, 5}, 2}, .tower_units = {{5, 3}, 2},
+        .kind = HN_MODEL_HINET,
+        .experts = 3,
+        .expert_units = {{7, 5}, 2},
+        .scenario_levels = 1,
+        .scenario_width = 4,
+        .san = true,
+        .sei = true,
+        .scenario_layer = true,
+        .shared_expert = true,
+        .task_shared = 1,
+        .task_own = 2,
+        .task_units = {{6, 4}, 2},
+        .task_levels = 1,
+        .bottom_units = {{8, 5}, 2},
+        .tower_units = {{5, 3}, 2},
     };
     row->set(&config);
     return config;
@@ -78,7 +129,8 @@ static void shake(model *m, uint64_t seed) {
         m->params.block[i] += (hn_real)(0.1 * hn_random_normal(seed, HN_STREAM_TEST + 7, i));
 }
 
-hn_status model_make(model *out, const hn_layout *layout, const hn_config_model *config, hn_mode mode, uint64_t seed, hn_error *err) {
+hn_status model_make(model *out, const hn_layout *layout, const hn_config_model *config,
+                     hn_mode mode, uint64_t seed, hn_error *err) {
     *out = (model){0};
     hn_status status = hn_model_record(&out->graph, layout, config, err);
     if (status == HN_OK) status = hn_plan_create(&out->plan, out->graph, mode, err);

@@ -22,7 +22,8 @@ typedef struct model {
     hn_plan *plan;
     hn_params params;
 } model;
-hn_status model_make(model *out, const hn_layout *layout, const hn_config_model *config, hn_mode mode, uint64_t seed, hn_error *err);
+hn_status model_make(model *out, const hn_layout *layout, const hn_config_model *config,
+                     hn_mode mode, uint64_t seed, hn_error *err);
 void model_free(model *m);
 
 #endif

@@ -25,7 +25,8 @@ static double loss_of(trained *w) {
     assert_non_null(hn_session_forward(w->session, &w->m.params, &w->f.rows, 0, ROWS, SEED, STEP));
     double loss[HEADS_MAX] = {0}, sum = 0;
     hn_grads_reset(&w->grads, w->m.plan);
-    assert_true(hn_session_backward(w->session, &w->m.params, &w->f.rows, 0, ROWS, w->scale, loss, &w->grads, w->dx, SEED, STEP));
+    assert_true(hn_session_backward(w->session, &w->m.params, &w->f.rows, 0, ROWS, w->scale, loss,
+                                    &w->grads, w->dx, SEED, STEP));
     for (int32_t i = 0; i < HEADS_MAX; i++) sum += w->scale[i] * loss[i];
     return sum;
 }
@@ -44,7 +45,9 @@ static void open_case(trained *w, const model_case *row, int32_t scenarios) {
     assert_true(hn_grads_stage(&w->grads, &w->m.params, w->m.plan));
     for (int32_t i = 0; i < hn_plan_chunks(w->m.plan); i++) {
         const hn_chunk *chunk = hn_plan_chunk(w->m.plan, i);
-        if (w->grads.written[i]) memcpy(w->dense + chunk->offset, w->grads.block + chunk->offset, chunk->count * sizeof *w->dense);
+        if (w->grads.written[i])
+            memcpy(w->dense + chunk->offset, w->grads.block + chunk->offset,
+                   chunk->count * sizeof *w->dense);
     }
 }
 
@@ -67,13 +70,15 @@ static double difference(trained *w, hn_real *number, double h) {
 
 /* Relative to the tensor's largest gradient. A step that crosses some ReLU's kink gives
  * nonsense, so smaller ones (with more rounding noise) are tried before it counts. */
-static void compare(trained *w, const char *name, const char *tensor, size_t i, double found, hn_real *number, double largest) {
+static void compare(trained *w, const char *name, const char *tensor, size_t i, double found,
+                    hn_real *number, double largest) {
     double expected = 0;
     for (double h = 1e-5; h > 5e-8; h /= 10) {
         expected = difference(w, number, h);
         if (fabs(found - expected) <= 1e-6 * largest + 2e-14 / h) return;
     }
-    fail_msg("%s: gradient of %s[%zu] is %.12g, central difference %.12g", name, tensor, i, found, expected);
+    fail_msg("%s: gradient of %s[%zu] is %.12g, central difference %.12g", name, tensor, i, found,
+             expected);
 }
 
 static double largest_of(const hn_real *numbers, size_t count) {
@@ -85,10 +90,12 @@ static double largest_of(const hn_real *numbers, size_t count) {
 static void check_params(trained *w, const char *name) {
     for (int32_t p = 0; p < hn_plan_params(w->m.plan); p++) {
         const hn_param_info *info = hn_plan_param(w->m.plan, p);
-        const size_t count = (size_t)info->batch * (size_t)info->rows * (size_t)info->groups * (size_t)info->cols;
+        const size_t count =
+            (size_t)info->batch * (size_t)info->rows * (size_t)info->groups * (size_t)info->cols;
         const double largest = largest_of(w->dense + info->offset, count);
         for (size_t i = 0; i < count; i += 1 + count / 12)
-            compare(w, name, info->name, i, (double)w->dense[info->offset + i], &w->m.params.block[info->offset + i], largest);
+            compare(w, name, info->name, i, (double)w->dense[info->offset + i],
+                    &w->m.params.block[info->offset + i], largest);
     }
 }
 
@@ -104,10 +111,12 @@ static void table_gradient(const trained *w, int32_t table, const hn_real *dx, d
             const bool list = input->kind == HN_INPUT_LIST;
             const uint32_t n = list ? rows->list_begin[at + 1] - rows->list_begin[at] : 1;
             for (uint32_t i = 0; i < n; i++) {
-                const uint32_t id = list ? rows->list_ids[rows->list_begin[at] + i] : rows->ids[r * layout->ids + input->slot];
+                const uint32_t id = list ? rows->list_ids[rows->list_begin[at] + i]
+                                         : rows->ids[r * layout->ids + input->slot];
                 const uint64_t to = hn_plan_table_row(w->m.plan, input, id, rows->scenario[r]);
                 for (int32_t c = 0; c < input->width; c++)
-                    out[to * (uint64_t)input->width + (uint64_t)c] += (double)dx[r * WIDTH + input->column + c] / (list ? n : 1);
+                    out[to * (uint64_t)input->width + (uint64_t)c] +=
+                        (double)dx[r * WIDTH + input->column + c] / (list ? n : 1);
             }
         }
 }
@@ -162,9 +171,12 @@ static void test_own_heads_only(void **state) {
             const hn_param_info *info = hn_plan_param(w.m.plan, p);
             const size_t matrix = (size_t)info->rows * (size_t)info->groups * (size_t)info->cols;
             const size_t offset = hn_plan_chunk(w.m.plan, i)->offset;
-            if (strncmp(info->name, "tower.w", 7) != 0 || offset < info->offset || offset >= info->offset + matrix * (size_t)info->batch) continue;
+            if (strncmp(info->name, "tower.w", 7) != 0 || offset < info->offset ||
+                offset >= info->offset + matrix * (size_t)info->batch)
+                continue;
             const bool is_own = (offset - info->offset) / matrix / (size_t)(info->batch / 3) == 1;
-            if (w.grads.written[i] != is_own) fail_msg("chunk %d of %s: written %d", i, info->name, w.grads.written[i]);
+            if (w.grads.written[i] != is_own)
+                fail_msg("chunk %d of %s: written %d", i, info->name, w.grads.written[i]);
             own += is_own;
         }
     assert_int_equal(own, 4); /* 2 layers × 2 tasks */

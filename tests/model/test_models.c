@@ -31,7 +31,8 @@ static void copy_leaves(model *to, const model *from) {
     memcpy(to->params.block, from->params.block, from->params.leaf_count * sizeof(hn_real));
     for (int32_t t = 0; t < to->params.n_tables; t++)
         memcpy(to->params.tables[t].numbers, from->params.tables[t].numbers,
-               (size_t)(to->params.tables[t].rows * (uint64_t)to->params.tables[t].width) * sizeof(hn_real));
+               (size_t)(to->params.tables[t].rows * (uint64_t)to->params.tables[t].width) *
+                   sizeof(hn_real));
     assert_true(hn_params_stage(&to->params, to->plan));
 }
 
@@ -55,7 +56,8 @@ static void check_inference(const model_case *row, int32_t scenarios) {
     assert_non_null(trained);
     assert_non_null(served);
     assert_true(hn_all_finite((int64_t)(bytes / sizeof(hn_real)), trained));
-    if (memcmp(trained, served, bytes) != 0) fail_msg("%s: inference differs from training", row->name);
+    if (memcmp(trained, served, bytes) != 0)
+        fail_msg("%s: inference differs from training", row->name);
     hn_session_free(a);
     hn_session_free(b);
     model_free(&train);
@@ -84,9 +86,14 @@ static void test_dropout_only_in_training(void **state) {
             hn_real first[ROWS * TASKS];
             assert_ok(model_make(&m, &f.layout, &config, HN_MODE_TRAIN, 3, &err));
             assert_ok(hn_session_create(&session, m.plan, &err));
-            memcpy(first, hn_session_forward(session, &m.params, &f.rows, 0, ROWS, 1, 1), sizeof first);
-            assert_memory_equal(first, hn_session_forward(session, &m.params, &f.rows, 0, ROWS, 1, 1), sizeof first);
-            assert_memory_not_equal(first, hn_session_forward(session, &m.params, &f.rows, 0, ROWS, 1, 2), sizeof first);
+            memcpy(first, hn_session_forward(session, &m.params, &f.rows, 0, ROWS, 1, 1),
+                   sizeof first);
+            assert_memory_equal(first,
+                                hn_session_forward(session, &m.params, &f.rows, 0, ROWS, 1, 1),
+                                sizeof first);
+            assert_memory_not_equal(first,
+                                    hn_session_forward(session, &m.params, &f.rows, 0, ROWS, 1, 2),
+                                    sizeof first);
             hn_session_free(session);
             model_free(&m);
         }
@@ -94,7 +101,8 @@ static void test_dropout_only_in_training(void **state) {
 
 /* ---- Gates and the SAN table ---------------------------------------------------------------- */
 
-static void check_distribution(const char *name, const hn_real *at, hn_shape shape, double expected) {
+static void check_distribution(const char *name, const hn_real *at, hn_shape shape,
+                               double expected) {
     for (int32_t g = 0; g < shape.groups; g++) {
         double sum = 0;
         for (int32_t c = 0; c < shape.cols; c++) {
@@ -112,7 +120,8 @@ static const model_case *find_case(const char *name) {
     return NULL;
 }
 
-static void check_gate(const char *case_name, const char *gate, int32_t groups, int32_t cols, double sum) {
+static void check_gate(const char *case_name, const char *gate, int32_t groups, int32_t cols,
+                       double sum) {
     hn_error err = {0};
     fixture f;
     model m;
@@ -171,8 +180,10 @@ static void check_san(const char *case_name, const char *table, int32_t scenario
         double sum = 0;
         for (int32_t j = 0; j < scenarios; j++) sum += (double)at[i * scenarios + j];
         assert_true(at[i * scenarios + i] == 0);
-        if (full) assert_true(fabs(sum - 1) < 1e-5);
-        else assert_true(sum > 0.01 && sum < 0.99);
+        if (full)
+            assert_true(fabs(sum - 1) < 1e-5);
+        else
+            assert_true(sum > 0.01 && sum < 0.99);
     }
     model_free(&m);
 }
@@ -204,17 +215,20 @@ static void test_two_scenarios_need_no_san(void **state) {
     for (int32_t p = 0; p < hn_plan_params(m.plan); p++) {
         const hn_param_info *info = hn_plan_param(m.plan, p);
         if (strncmp(info->name, "san.", 4) != 0) continue;
-        for (int32_t i = 0; i < info->rows * info->cols; i++) m.params.block[info->offset + (size_t)i] += (hn_real)(0.3 * i);
+        for (int32_t i = 0; i < info->rows * info->cols; i++)
+            m.params.block[info->offset + (size_t)i] += (hn_real)(0.3 * i);
         changed++;
     }
     assert_int_equal(changed, 3);
     assert_true(hn_params_stage(&m.params, m.plan));
-    assert_memory_equal(before, hn_session_forward(session, &m.params, &f.rows, 0, ROWS, 0, 0), sizeof before);
+    assert_memory_equal(before, hn_session_forward(session, &m.params, &f.rows, 0, ROWS, 0, 0),
+                        sizeof before);
     hn_session_free(session);
     model_free(&m);
 }
 
-/* ---- Refusals ---------------------------------------------------------------------------------- */
+/* ---- Refusals ----------------------------------------------------------------------------------
+ */
 
 static void test_refusals(void **state) {
     (void)state;
@@ -228,7 +242,8 @@ static void test_refusals(void **state) {
     assert_null(graph);
     config = model_case_config(find_case("hinet"));
     config.task_own = config.task_shared = 0;
-    assert_fails(HN_BAD_CONFIG, "cannot both be 0", hn_model_record(&graph, &f.layout, &config, &err));
+    assert_fails(HN_BAD_CONFIG, "cannot both be 0",
+                 hn_model_record(&graph, &f.layout, &config, &err));
     config = model_case_config(find_case("hinet"));
     config.expert_units = (hn_units){{1 << 28, 1 << 28}, 2};
     assert_fails(HN_BAD_CONFIG, "cannot be", hn_model_record(&graph, &f.layout, &config, &err));
@@ -246,7 +261,8 @@ static void test_refusals(void **state) {
     for (size_t i = 0; i < 4; i++) {
         f.layout.scenarios = sizes[i][0];
         f.layout.tasks = sizes[i][1];
-        assert_fails(HN_BAD_CONFIG, "are expected", hn_model_record(&graph, &f.layout, &config, &err));
+        assert_fails(HN_BAD_CONFIG, "are expected",
+                     hn_model_record(&graph, &f.layout, &config, &err));
     }
 }
 

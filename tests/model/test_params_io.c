@@ -60,12 +60,14 @@ static size_t count_of(const hn_param_info *info) {
 static void check_equal(const saved *s, const char *name) {
     for (int32_t p = 0; p < hn_plan_params(s->m.plan); p++) {
         const hn_param_info *info = hn_plan_param(s->m.plan, p);
-        if (memcmp(s->m.params.block + info->offset, s->other.params.block + info->offset, count_of(info) * sizeof(hn_real)) != 0)
+        if (memcmp(s->m.params.block + info->offset, s->other.params.block + info->offset,
+                   count_of(info) * sizeof(hn_real)) != 0)
             fail_msg("%s: %s came back changed", name, info->name);
     }
     for (int32_t t = 0; t < s->m.params.n_tables; t++) {
         const hn_table *table = &s->m.params.tables[t];
-        assert_memory_equal(table->numbers, s->other.params.tables[t].numbers, (size_t)(table->rows * (uint64_t)table->width) * sizeof(hn_real));
+        assert_memory_equal(table->numbers, s->other.params.tables[t].numbers,
+                            (size_t)(table->rows * (uint64_t)table->width) * sizeof(hn_real));
     }
 }
 
@@ -84,7 +86,18 @@ static void test_every_model_comes_back(void **state) {
 
 /* ---- Packs written by hand ------------------------------------------------------------------- */
 
-typedef enum fault { NONE, OTHER_PRECISION, OVERFLOWS, MISSING_PARAM, MISSING_TABLE, WRONG_SHAPE, WRONG_DIMS, WRONG_TYPE, NOT_FINITE, STRANGER } fault;
+typedef enum fault {
+    NONE,
+    OTHER_PRECISION,
+    OVERFLOWS,
+    MISSING_PARAM,
+    MISSING_TABLE,
+    WRONG_SHAPE,
+    WRONG_DIMS,
+    WRONG_TYPE,
+    NOT_FINITE,
+    STRANGER
+} fault;
 
 #ifdef HN_DOUBLE
 static const hn_pack_type SAME = HN_PACK_F64, OTHER = HN_PACK_F32;
@@ -95,7 +108,8 @@ typedef double other_real;
 #endif
 
 /* Section `index` of those that save() writes, with a fault. */
-static void add(hn_packer *packer, const char *name, int32_t dims, const uint64_t *dim, const hn_real *numbers, size_t count, fault what) {
+static void add(hn_packer *packer, const char *name, int32_t dims, const uint64_t *dim,
+                const hn_real *numbers, size_t count, fault what) {
     hn_real *copy = malloc(count * sizeof *copy);
     other_real *other = malloc(count * sizeof *other);
     memcpy(copy, numbers, count * sizeof *copy);
@@ -103,11 +117,17 @@ static void add(hn_packer *packer, const char *name, int32_t dims, const uint64_
     if (what == NOT_FINITE) copy[count - 1] = (hn_real)NAN;
     if (what == OVERFLOWS) other[0] = (other_real)(sizeof *other == 8 ? 1e300 : INFINITY);
     const uint64_t flat = count, swapped[] = {dim[0], dim[1], dim[3], dim[2]};
-    if (what == OTHER_PRECISION || what == OVERFLOWS) hn_packer_add(packer, name, OTHER, dims, dim, other);
-    else if (what == WRONG_SHAPE) hn_packer_add(packer, name, SAME, dims, swapped, copy);
-    else if (what == WRONG_DIMS) hn_packer_add(packer, name, SAME, 1, &flat, copy);
-    else if (what == WRONG_TYPE) hn_packer_add(packer, name, sizeof(hn_real) == 8 ? HN_PACK_I64 : HN_PACK_I32, dims, dim, copy);
-    else hn_packer_add(packer, name, SAME, dims, dim, copy);
+    if (what == OTHER_PRECISION || what == OVERFLOWS)
+        hn_packer_add(packer, name, OTHER, dims, dim, other);
+    else if (what == WRONG_SHAPE)
+        hn_packer_add(packer, name, SAME, dims, swapped, copy);
+    else if (what == WRONG_DIMS)
+        hn_packer_add(packer, name, SAME, 1, &flat, copy);
+    else if (what == WRONG_TYPE)
+        hn_packer_add(packer, name, sizeof(hn_real) == 8 ? HN_PACK_I64 : HN_PACK_I32, dims, dim,
+                      copy);
+    else
+        hn_packer_add(packer, name, SAME, dims, dim, copy);
     free(copy);
     free(other);
 }
@@ -119,20 +139,24 @@ static void write_with(const saved *s, fault what) {
     assert_ok(hn_packer_open(&packer, s->path, "TEST", &err));
     for (int32_t p = 0; p < hn_plan_params(s->m.plan); p++) {
         const hn_param_info *info = hn_plan_param(s->m.plan, p);
-        const uint64_t dim[] = {(uint64_t)info->batch, (uint64_t)info->rows, (uint64_t)info->groups, (uint64_t)info->cols};
+        const uint64_t dim[] = {(uint64_t)info->batch, (uint64_t)info->rows, (uint64_t)info->groups,
+                                (uint64_t)info->cols};
         const bool victim = strcmp(info->name, "cgc.own.w1") == 0 || what == OTHER_PRECISION;
         if (victim && what == MISSING_PARAM) continue;
         snprintf(name, sizeof name, "param/%s", info->name);
-        add(packer, name, 4, dim, s->m.params.block + info->offset, count_of(info), victim ? what : NONE);
+        add(packer, name, 4, dim, s->m.params.block + info->offset, count_of(info),
+            victim ? what : NONE);
     }
     for (int32_t t = 0; t < s->m.params.n_tables; t++) {
         const hn_table *table = &s->m.params.tables[t];
         const uint64_t dim[4] = {table->rows, (uint64_t)table->width};
         if (t == 1 && what == MISSING_TABLE) continue;
         snprintf(name, sizeof name, "table/%s", table->name);
-        add(packer, name, 2, dim, table->numbers, (size_t)(table->rows * (uint64_t)table->width), what == OTHER_PRECISION ? what : NONE);
+        add(packer, name, 2, dim, table->numbers, (size_t)(table->rows * (uint64_t)table->width),
+            what == OTHER_PRECISION ? what : NONE);
     }
-    if (what == STRANGER) hn_packer_add(packer, "param/zzz", SAME, 1, (const uint64_t[]){1}, s->m.params.block);
+    if (what == STRANGER)
+        hn_packer_add(packer, "param/zzz", SAME, 1, (const uint64_t[]){1}, s->m.params.block);
     assert_ok(hn_packer_commit(packer, &err));
 }
 
@@ -143,7 +167,8 @@ static void test_other_precision(void **state) {
     open_case(&s, &model_cases[0]);
     write_with(&s, OTHER_PRECISION);
     assert_ok(load(&s, &err));
-    if (sizeof(hn_real) == 4) check_equal(&s, "from float64");
+    if (sizeof(hn_real) == 4)
+        check_equal(&s, "from float64");
     else
         for (size_t i = 0; i < count_of(hn_plan_param(s.m.plan, 0)); i++)
             assert_true(s.other.params.block[hn_plan_param(s.m.plan, 0)->offset + i] ==
@@ -153,11 +178,18 @@ static void test_other_precision(void **state) {
 
 static void test_refusals(void **state) {
     (void)state;
-    static const struct { fault what; const char *words; } table[] = {
-        {MISSING_PARAM, "has no section \"param/cgc.own.w1\""}, {MISSING_TABLE, "has no section \"table/history\""},
+    static const struct {
+        fault what;
+        const char *words;
+    } table[] = {
+        {MISSING_PARAM, "has no section \"param/cgc.own.w1\""},
+        {MISSING_TABLE, "has no section \"table/history\""},
         {WRONG_SHAPE, "has the shape 3 × 15 × 6 × 4; the model of its config has 3 × 15 × 4 × 6"},
-        {WRONG_DIMS, "has the shape 1080"}, {WRONG_TYPE, "not of float32 or float64"},
-        {NOT_FINITE, "is not finite"}, {OVERFLOWS, "is not finite"}, {STRANGER, "belongs to no tensor"},
+        {WRONG_DIMS, "has the shape 1080"},
+        {WRONG_TYPE, "not of float32 or float64"},
+        {NOT_FINITE, "is not finite"},
+        {OVERFLOWS, "is not finite"},
+        {STRANGER, "belongs to no tensor"},
     };
     static saved s;
     hn_error err = {0};

@@ -86,7 +86,8 @@ static void test_bits_of_wide_layers(void **state) {
     for (int i = 0; i < 2; i++) {
         hn_config_model config = model_case_config(cases[i]);
         config.experts = 5;
-        config.expert_units = config.task_units = config.tower_units = config.bottom_units = (hn_units){{128, 64}, 2};
+        config.expert_units = config.task_units = config.tower_units = config.bottom_units =
+            (hn_units){{128, 64}, 2};
         open_case(&s, &config);
         check_sizes(&s, cases[i]->name, sizeof(hn_real) == 8 ? 61 : 7);
         close_case(&s);
@@ -110,7 +111,8 @@ static void check_against_session(const model_case *row) {
     assert_non_null(found);
     for (int32_t i = 0; i < 100; i++) {
         const int32_t base = heads == TASKS ? 0 : s.f.scenario[100 + i] * TASKS;
-        assert_memory_equal(&found[i * heads + base], &s.logits[(100 + i) * TASKS], TASKS * sizeof *found);
+        assert_memory_equal(&found[i * heads + base], &s.logits[(100 + i) * TASKS],
+                            TASKS * sizeof *found);
     }
     hn_session_free(session);
     close_case(&s);
@@ -152,9 +154,11 @@ static void check_unknown(const model_case *row) {
             assert_true(mixed[i] == s.logits[i]);
             continue;
         }
-        const double expected = 0.8 * (double)member[0][i] + 0.2 * (double)member[2][i]; /* of 600, 0 and 150 rows */
+        const double expected =
+            0.8 * (double)member[0][i] + 0.2 * (double)member[2][i]; /* of 600, 0 and 150 rows */
         if (fabs((double)mixed[i] - expected) > 1e-6 * (1 + fabs(expected)))
-            fail_msg("%s: unknown row %d has %g, expected %g", row->name, i / TASKS, (double)mixed[i], expected);
+            fail_msg("%s: unknown row %d has %g, expected %g", row->name, i / TASKS,
+                     (double)mixed[i], expected);
     }
     close_case(&s);
 }
@@ -182,14 +186,16 @@ static void test_unknown_without_training_rows(void **state) {
     rows.scenario = scenario;
     assert_ok(hn_score(mixed, scorer, s.scratch, &rows, &err));
     for (int32_t i = 0; i < ROWS * TASKS; i++) {
-        const double expected = ((double)member[0][i] + (double)member[1][i] + (double)member[2][i]) / 3;
+        const double expected =
+            ((double)member[0][i] + (double)member[1][i] + (double)member[2][i]) / 3;
         assert_true(fabs((double)mixed[i] - expected) <= 1e-6 * (1 + fabs(expected)));
     }
     hn_scorer_free(scorer);
     close_case(&s);
 }
 
-/* ---- Edges -------------------------------------------------------------------------------------- */
+/* ---- Edges --------------------------------------------------------------------------------------
+ */
 
 static void test_no_rows_and_bad_rows(void **state) {
     (void)state;
@@ -223,7 +229,8 @@ static void test_every_allocation_may_fail(void **state) {
     static scored s;
     const hn_config_model config = model_case_config(&model_cases[0]);
     open_case(&s, &config);
-    for (int32_t r = 0; r < ROWS; r += 3) s.f.scenario[r] = r % 2 ? 0 : HN_SCENARIO_UNKNOWN; /* unsorted, so that rows are gathered */
+    for (int32_t r = 0; r < ROWS; r += 3)
+        s.f.scenario[r] = r % 2 ? 0 : HN_SCENARIO_UNKNOWN; /* unsorted, so that rows are gathered */
     assert_true(support_fail_each(HN_FAULT_ALLOC, score_and_free, &s) > 8);
     close_case(&s);
 }
