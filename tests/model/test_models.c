@@ -227,6 +227,47 @@ static void test_two_scenarios_need_no_san(void **state) {
     model_free(&m);
 }
 
+/* ---- Size --------------------------------------------------------------------------------- */
+
+/* The paper's size costs what is counted by hand: 3 × (forward) = 11.7 MFLOP a row, own heads
+ * only; with all heads the whole task layer six times over. */
+static void test_flops_at_paper_size(void **state) {
+    (void)state;
+    hn_error err = {0};
+    char name[] = "id";
+    hn_input input = {name, HN_INPUT_ID, HN_SIDE_ITEM, 0, 0, 320, 0, HN_POOL_MEAN};
+    hn_embedding table = {name, 10, 320};
+    const hn_layout layout = {.inputs = &input,
+                              .n_inputs = 1,
+                              .tables = &table,
+                              .n_tables = 1,
+                              .ids = 1,
+                              .width = 320,
+                              .scenarios = 6,
+                              .tasks = 2};
+    hn_config_model config = model_case_config(find_case("hinet"));
+    config.experts = 5, config.task_own = config.task_shared = 2, config.scenario_width = 64;
+    config.expert_units = config.task_units = config.tower_units = (hn_units){{128, 64}, 2};
+    const double sei = 35 * (320 * 128 + 128 * 64) + 320 * 35,
+                 cgc = 6 * (192 * 128 + 128 * 64) + 192 * 8,
+                 towers = 2 * (64 * 128 + 128 * 64 + 64);
+    for (int all = 0; all < 2; all++) {
+        hn_graph *graph = NULL;
+        hn_plan *plan = NULL;
+        config.compat.all_heads = all;
+        config.compat.cgc_global = all; /* 2 shared experts for all, as the script has it */
+        assert_ok(hn_model_record(&graph, &layout, &config, &err));
+        assert_ok(hn_plan_create(&plan, graph, HN_MODE_INFER, &err));
+        const double shared = 2 * (192 * 128 + 128 * 64);
+        const double expected =
+            2 * (all ? sei + 6 * (cgc - shared) + shared + 6 * towers : sei + cgc + towers);
+        assert_true(fabs((double)hn_plan_flops(plan) / expected - 1) < 1e-3);
+        if (!all) assert_true(fabs(3 * (double)hn_plan_flops(plan) / 11.7e6 - 1) < 0.02);
+        hn_plan_free(plan);
+        hn_graph_free(graph);
+    }
+}
+
 /* ---- Refusals ----------------------------------------------------------------------------------
  */
 
@@ -314,6 +355,7 @@ int main(void) {
         cmocka_unit_test(test_gates),
         cmocka_unit_test(test_san_table),
         cmocka_unit_test(test_two_scenarios_need_no_san),
+        cmocka_unit_test(test_flops_at_paper_size),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_compat_is_hinets),
         cmocka_unit_test(test_every_allocation_may_fail),

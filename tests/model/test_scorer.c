@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pool.h"
 #include "base/rng.h"
 #include "model/cases.h"
 
@@ -194,6 +195,49 @@ static void test_unknown_without_training_rows(void **state) {
     close_case(&s);
 }
 
+/* ---- Threads -------------------------------------------------------------------------------- */
+
+enum { WORKERS = 4, JOBS = 40 };
+
+typedef struct crowd {
+    scored *s;
+    hn_scratch *scratch[WORKERS];
+    int32_t wrong[WORKERS];
+} crowd;
+
+static void score_part(void *user, int64_t item, int32_t worker) {
+    static _Thread_local fixture picked;
+    static _Thread_local hn_real logits[ROWS * TASKS];
+    crowd *c = user;
+    int32_t order[ROWS] = {0}, n = 1 + (int32_t)(item * 37 % ROWS);
+    for (int32_t i = 0; i < n; i++) order[i] = (int32_t)((i * 7 + item) % ROWS);
+    fixture_pick(&picked, &c->s->f, order, n);
+    if (hn_score(logits, c->s->scorer, c->scratch[worker], &picked.rows, NULL) != HN_OK)
+        c->wrong[worker]++;
+    for (int32_t i = 0; i < n; i++)
+        c->wrong[worker] += memcmp(&logits[i * TASKS], &c->s->logits[order[i] * TASKS],
+                                   TASKS * sizeof *logits) != 0;
+}
+
+/* One scorer, shared; a scratch for each worker. */
+static void test_many_threads(void **state) {
+    (void)state;
+    static scored s;
+    hn_error err = {0};
+    hn_pool *pool = NULL;
+    crowd c = {.s = &s};
+    const hn_config_model config = model_case_config(&model_cases[0]);
+    open_case(&s, &config);
+    for (int32_t i = 0; i < WORKERS; i++)
+        assert_ok(hn_scratch_create(&c.scratch[i], s.scorer, &err));
+    assert_ok(hn_pool_create(&pool, WORKERS, &err));
+    hn_pool_run(pool, JOBS, score_part, &c);
+    for (int32_t i = 0; i < WORKERS; i++) assert_int_equal(c.wrong[i], 0);
+    hn_pool_free(pool);
+    for (int32_t i = 0; i < WORKERS; i++) hn_scratch_free(c.scratch[i]);
+    close_case(&s);
+}
+
 /* ---- Edges --------------------------------------------------------------------------------------
  */
 
@@ -242,6 +286,7 @@ int main(void) {
         cmocka_unit_test(test_own_heads),
         cmocka_unit_test(test_unknown_scenarios),
         cmocka_unit_test(test_unknown_without_training_rows),
+        cmocka_unit_test(test_many_threads),
         cmocka_unit_test(test_no_rows_and_bad_rows),
         cmocka_unit_test(test_every_allocation_may_fail),
     };
