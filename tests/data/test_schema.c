@@ -13,13 +13,13 @@ enum { ROWS = 1200, VALUES_MAX = 4000 };
 
 /* ---- What a vocabulary should be, by text ------------------------------------------------------------ */
 
-typedef struct words { /* in order of first appearance */
+typedef struct word_list { /* in order of first appearance */
     const char *text[VALUES_MAX];
     int32_t count[VALUES_MAX];
     int32_t n;
-} words;
+} word_list;
 
-static void add_word(words *w, const char *text) {
+static void add_word(word_list *w, const char *text) {
     int32_t i = 0;
     if (text[0] == 0) return;
     while (i < w->n && strcmp(w->text[i], text) != 0) i++;
@@ -28,7 +28,7 @@ static void add_word(words *w, const char *text) {
 }
 
 /* The id of a text among the words with at least `least` appearances. */
-static uint32_t id_of(const words *w, const char *text, int32_t least) {
+static uint32_t id_of(const word_list *w, const char *text, int32_t least) {
     uint32_t id = HN_ID_FIRST;
     if (text[0] == 0) return HN_ID_MISSING;
     for (int32_t i = 0; i < w->n; i++) {
@@ -110,7 +110,7 @@ static void ids_are_as_said_by_text(void **state) {
         "  whole0: {kind: id, column: age, integer: 50, missing: '3'}\n", "train: {block_rows: 64}\n");
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
     dataset_rows all = read_all(dataset);
-    static words items, users, categories, said;
+    static word_list items, users, categories, said;
     items.n = users.n = categories.n = said.n = 0;
     for (int32_t i = 0; i < ROWS; i++) {
         if (platform_split(&p->row[i]) != HN_TRAIN) continue;
@@ -158,7 +158,7 @@ static void shared_lists_are_as_said_by_text(void **state) {
         "  other: {kind: list, column: tags, missing: none}\n", "train: {block_rows: 50}\n");
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
     dataset_rows all = read_all(dataset);
-    static words shared, other;
+    static word_list shared, other;
     shared.n = other.n = 0;
     for (int32_t i = 0; i < ROWS; i++) {
         const platform_row *const row = &p->row[i];
