@@ -11,7 +11,7 @@
  *   san.e san.w san.b (san.wK san.bK)             level 1; san.L.* at level L
  *   cgc.own.wK cgc.shared.wK cgc.gate.w cgc.gate.shared.w   and .b; cgc.L.* at level L
  *   experts.wK experts.gate.w                     MMoE
- *   bottom.wK bottom.bK, scenario.e scenario.w    shared-bottom, single, mixed
+ *   bottom.wK bottom.bK, scenario.e               shared-bottom, single, mixed
  *   tower.wK tower.bK tower.out.w tower.out.b
  *
  * Shapes. A parameter is [batch][rows][groups × cols] (graph.h). A layer with n outputs of
@@ -94,11 +94,19 @@ hn_value hn_block_tower(hn_graph *graph, const hn_config_model *config, hn_value
 
 /* ---- The models --------------------------------------------------------------------- */
 
-hn_value hn_model_hinet(hn_graph *graph, const hn_config_model *config);
-hn_value hn_model_shared_bottom(hn_graph *graph, const hn_config_model *config);
-hn_value hn_model_mmoe(hn_graph *graph, const hn_config_model *config);
-hn_value hn_model_ple(hn_graph *graph, const hn_config_model *config);
-hn_value hn_model_single(hn_graph *graph, const hn_config_model *config);
-hn_value hn_model_mixed(hn_graph *graph, const hn_config_model *config);
+/* X(symbol of HN_MODEL_MAP, NAME of its builder hn_model_NAME, title, source) */
+#define HN_MODEL_ROWS(X)                                                                  \
+    X(HINET, hinet, "HiNet", "Zhou et al., HiNet, ICDE 2023 (arXiv 2303.06095)")          \
+    X(SHARED_BOTTOM, shared_bottom, "Shared-bottom", "Caruana, Multitask Learning, 1997") \
+    X(MMOE, mmoe, "MMoE", "Ma et al., Multi-gate Mixture-of-Experts, KDD 2018")           \
+    X(PLE, ple, "PLE", "Tang et al., Progressive Layered Extraction, RecSys 2020")        \
+    X(SINGLE, single, "Single", "baseline: a separate model for each scenario")           \
+    X(MIXED, mixed, "Mixed", "baseline: one model, the scenario as a feature")
+
+/* From x to the logits: [T × 1] of the row's own scenario, or [M·T × 1] with all heads. */
+#define X(symbol, name, title, source) \
+    hn_value hn_model_##name(hn_graph *graph, const hn_config_model *config);
+HN_MODEL_ROWS(X)
+#undef X
 
 #endif

@@ -1,20 +1,12 @@
 /* The table of models, and the recording of the configured one. To add a model: a row in
- * HN_MODEL_MAP (config.h), a row here, and its file. */
+ * HN_MODEL_MAP (config.h), a row in HN_MODEL_ROWS (blocks.h), and its file. */
 #include "model/blocks.h"
 
 static const hn_model_row models[HN_MODELS] = {
-    [HN_MODEL_HINET] = {HN_MODEL_HINET, "HiNet", "Zhou et al., HiNet, ICDE 2023 (arXiv 2303.06095)",
-                        hn_model_hinet},
-    [HN_MODEL_SHARED_BOTTOM] = {HN_MODEL_SHARED_BOTTOM, "Shared-bottom",
-                                "Caruana, Multitask Learning, 1997", hn_model_shared_bottom},
-    [HN_MODEL_MMOE] = {HN_MODEL_MMOE, "MMoE", "Ma et al., Multi-gate Mixture-of-Experts, KDD 2018",
-                       hn_model_mmoe},
-    [HN_MODEL_PLE] = {HN_MODEL_PLE, "PLE",
-                      "Tang et al., Progressive Layered Extraction, RecSys 2020", hn_model_ple},
-    [HN_MODEL_SINGLE] = {HN_MODEL_SINGLE, "Single", "baseline: a separate model for each scenario",
-                         hn_model_single},
-    [HN_MODEL_MIXED] = {HN_MODEL_MIXED, "Mixed", "baseline: one model, the scenario as a feature",
-                        hn_model_mixed},
+#define X(symbol, name, title, source) \
+    [HN_MODEL_##symbol] = {HN_MODEL_##symbol, title, source, hn_model_##name},
+    HN_MODEL_ROWS(X)
+#undef X
 };
 
 const hn_model_row *hn_model_find(hn_model_kind kind) {
