@@ -313,7 +313,7 @@ static void kills_at_any_moment_change_no_byte(void **state) {
     const options plain = {.sets = {"train.eval_every=7"}};
     json_decref(train_ok(whole, &plain));
     int32_t kills = 0;
-    for (int32_t i = 0; i < 60; i++) {
+    for (int32_t i = 0; i < 15; i++) {
         const pid_t child = fork();
         if (child == 0) {
             hn_error err = {0};
@@ -606,6 +606,51 @@ static void without_rows_there_is_no_training(void **state) {
     hn_free(dir);
 }
 
+/* ---- Faults ---------------------------------------------------------------------------------------------- */
+
+/* A training of one epoch with the nth event of a kind failing, for every `stride`th n until
+ * none is reached: a status with a sentence, nothing held. The dataset is made once, so that
+ * the faults hit training. */
+static int64_t fail_some(hn_fault kind, const char *dir, int64_t stride) {
+    const options o = {.sets = {"train.epochs=1", "log.files=small.csv", "split={by: hash, column: row, validation: 0.3, test: 0.3}"}};
+    hn_error err = {0};
+    hn_report *report;
+    assert_ok(train(&report, dir, &o, &err));
+    hn_report_free(report);
+    hn_config *const config = config_of(o.sets, 3);
+    hn_run run = hn_run_default();
+    run.out_dir = dir;
+    run.threads = 1;
+    int64_t failed = 0;
+    for (int64_t nth = 1;; nth += stride) {
+        const int64_t held = hn_memory_held();
+        err = (hn_error){0};
+        hn_fault_arm(kind, nth);
+        const hn_status status = hn_train(&report, config, &run, &err);
+        const bool reached = hn_fault_count(kind) >= nth;
+        hn_fault_arm(kind, 0);
+        if (!reached) assert_ok(status);
+        else if (status == HN_OK || err.text[0] == 0) fail_msg("event %d: status %d, \"%s\"", (int)nth, (int)status, err.text);
+        hn_report_free(status == HN_OK ? report : NULL);
+        if (hn_memory_held() != held) fail_msg("event %d leaks: %s", (int)nth, err.text);
+        if (!reached) break;
+        failed++;
+    }
+    hn_config_free(config);
+    return failed;
+}
+
+static void faults_leave_nothing_behind(void **state) {
+    (void)state;
+    char *const dir = new_run();
+    write_log("small.csv", 0, 250, 20);
+    const int64_t memory = fail_some(HN_FAULT_ALLOC, dir, 11), writes = fail_some(HN_FAULT_WRITE, dir, 1);
+    const int64_t reads = fail_some(HN_FAULT_READ, dir, 1);
+    print_message("%d allocations, %d writes, %d reads failed\n", (int)memory, (int)writes, (int)reads);
+    assert_true(memory > 20 && writes > 5);
+    hn_free(dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schedules),
@@ -627,6 +672,7 @@ int main(void) {
         cmocka_unit_test(a_warm_start_carries_every_number),
         cmocka_unit_test(dead_cells_are_named),
         cmocka_unit_test(without_rows_there_is_no_training),
+        cmocka_unit_test(faults_leave_nothing_behind),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
