@@ -48,13 +48,13 @@ static void fill(made_up *made, const hn_bundle *bundle, const hn_sources *sourc
                 rows && r % 3 ? (int32_t)(hn_mix64(r) % rows) : HN_TABLE_ROW_NONE;
         }
     }
-    memset(made->labels, HN_LABEL_ABSENT, (size_t)(ROWS * tasks));
+    memset(made->labels, HN_LABEL_ABSENT, ROWS * (size_t)tasks);
     for (uint64_t i = 0; i < LIST; i++) made->lists[i] = hn_mix64(i);
 }
 
 static void score(const hn_bundle *bundle, const hn_rows *rows, int32_t tasks) {
     hn_scratch *scratch = NULL;
-    hn_real *logits = calloc((size_t)(ROWS * tasks), sizeof *logits);
+    hn_real *logits = calloc(ROWS * (size_t)tasks, sizeof *logits);
     if (logits && hn_scratch_create(&scratch, bundle->scorer, NULL) == HN_OK &&
         hn_score(logits, bundle->scorer, scratch, rows, NULL) != HN_OK)
         fputs("a sound bundle does not score\n", stderr);

@@ -23,23 +23,22 @@ typedef struct tensor {
     hn_real *numbers;
 } tensor;
 
-static void param_tensor(tensor *out, const hn_param_info *info, hn_real *block) {
+static void name_param(tensor *out, const hn_param_info *info) {
     const uint64_t dim[] = {(uint64_t)info->batch, (uint64_t)info->rows, (uint64_t)info->groups,
                             (uint64_t)info->cols};
     snprintf(out->name, sizeof out->name, "param/%s", info->name);
     out->dims = 4;
     memcpy(out->dim, dim, sizeof dim);
-    out->numbers = block ? block + info->offset : NULL;
+    out->numbers = NULL;
 }
 
-static void table_tensor(tensor *out, const hn_layout *layout, bool per_scenario,
-                         const hn_table *tables, int32_t t) {
+static void name_table(tensor *out, const hn_layout *layout, bool per_scenario, int32_t t) {
     const hn_embedding *table = &layout->tables[t];
     snprintf(out->name, sizeof out->name, "table/%s", table->name);
     out->dims = 2;
     out->dim[0] = (uint64_t)table->rows * (per_scenario ? (uint64_t)layout->scenarios : 1);
     out->dim[1] = (uint64_t)table->width;
-    out->numbers = tables ? tables[t].numbers : NULL;
+    out->numbers = NULL;
 }
 
 /* The i-th tensor of a model with numbers: parameters, then tables. */
@@ -49,10 +48,13 @@ static int32_t tensors(const hn_plan *plan) {
 
 static void tensor_at(tensor *out, const hn_plan *plan, const hn_params *params, int32_t i) {
     const int32_t n = hn_plan_params(plan);
-    if (i < n)
-        param_tensor(out, hn_plan_param(plan, i), params->block);
-    else
-        table_tensor(out, hn_plan_layout(plan), hn_plan_per_scenario(plan), params->tables, i - n);
+    if (i < n) {
+        name_param(out, hn_plan_param(plan, i));
+        out->numbers = params->block + hn_plan_param(plan, i)->offset;
+    } else {
+        name_table(out, hn_plan_layout(plan), hn_plan_per_scenario(plan), i - n);
+        out->numbers = params->tables[i - n].numbers;
+    }
 }
 
 static uint64_t count_of(const tensor *t) {
@@ -127,11 +129,11 @@ hn_status hn_params_match(const hn_graph *graph, const hn_pack *pack, hn_error *
     hn_param_info info;
     tensor t;
     for (int32_t i = 0; hn_graph_param(&info, graph, i); i++) {
-        param_tensor(&t, &info, NULL);
+        name_param(&t, &info);
         HN_TRY(match(&t, pack, err));
     }
     for (int32_t i = 0; i < layout->n_tables; i++) {
-        table_tensor(&t, layout, hn_graph_per_scenario(graph), NULL, i);
+        name_table(&t, layout, hn_graph_per_scenario(graph), i);
         HN_TRY(match(&t, pack, err));
     }
     return no_stranger(graph, pack, err);

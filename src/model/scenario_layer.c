@@ -98,7 +98,7 @@ hn_value hn_block_attend_all(hn_graph *graph, hn_value table, hn_value s) {
     hn_value *rows = hn_alloc((size_t)m, sizeof *rows);
     double *numbers = hn_alloc((size_t)m, sizeof *numbers);
     int32_t *index = hn_alloc((size_t)m * (size_t)m, sizeof *index);
-    hn_value result = HN_NONE;
+    hn_value result;
     if (rows && numbers && index) {
         for (int32_t i = 0; i < m * m; i++) index[i] = i % m;
         result = hn_mix(graph, spread_table(graph, table, rows, numbers), s, index);

@@ -14,6 +14,10 @@ enum { ROWS = 400, TASKS = 2, SCENARIOS = 3 };
 
 static const uint64_t TRAINING_ROWS[] = {600, 0, 150};
 
+static bool same_bits(const void *a, const void *b) {
+    return memcmp(a, b, TASKS * sizeof(hn_real)) == 0;
+}
+
 typedef struct scored {
     fixture f;
     model m;
@@ -49,7 +53,7 @@ static void check_order(scored *s, const char *name, const int32_t *order, int32
     memset(logits, 0xff, sizeof logits);
     assert_ok(hn_score(logits, s->scorer, s->scratch, &picked.rows, &err));
     for (int32_t i = 0; i < n; i++)
-        if (memcmp(&logits[i * TASKS], &s->logits[order[i] * TASKS], TASKS * sizeof *logits) != 0)
+        if (!same_bits(&logits[i * TASKS], &s->logits[order[i] * TASKS]))
             fail_msg("%s: row %d at place %d of %d has other bits", name, order[i], i, n);
 }
 
@@ -215,8 +219,7 @@ static void score_part(void *user, int64_t item, int32_t worker) {
     if (hn_score(logits, c->s->scorer, c->scratch[worker], &picked.rows, NULL) != HN_OK)
         c->wrong[worker]++;
     for (int32_t i = 0; i < n; i++)
-        c->wrong[worker] += memcmp(&logits[i * TASKS], &c->s->logits[order[i] * TASKS],
-                                   TASKS * sizeof *logits) != 0;
+        c->wrong[worker] += !same_bits(&logits[i * TASKS], &c->s->logits[order[i] * TASKS]);
 }
 
 /* One scorer, shared; a scratch for each worker. */
