@@ -29,11 +29,14 @@ static struct {
 
 static const char *const config_text =
     "log: log.csv\ntables: {users: {files: users.csv, key: user, side: user}}\n"
-    "split: {by: column, validation: day == 3, test: day == 4}\nscenario: {column: tab, values: [a, b]}\n"
+    "split: {by: column, validation: day == 3, test: day == 4}\nscenario: {column: tab, values: "
+    "[a, b]}\n"
     "tasks: {y: y, z: z}\nuser: user\ntrain: {block_rows: 64}\n"
-    "features:\n  user: id\n  tags: {kind: list}\n  age: number\n  likes: {kind: list, share: tags, max_length: 3}\n"
+    "features:\n  user: id\n  tags: {kind: list}\n  age: number\n  likes: {kind: list, share: "
+    "tags, max_length: 3}\n"
     "  price: {kind: number, scaling: buckets, buckets: 4}\n  city: {kind: id, hash: 3}\n"
-    "  r: {kind: rate, key: [user, tab], fold: day}\n  q: {kind: rate, key: city, past: day, scaling: zscore}\n";
+    "  r: {kind: rate, key: [user, tab], fold: day}\n  q: {kind: rate, key: city, past: day, "
+    "scaling: zscore}\n";
 
 static void write_text(const char *name, const char *text) {
     char path[PATH_BYTES + 16];
@@ -46,8 +49,8 @@ static void write_log(void) {
     char text[8000] = "user,day,tab,tags,price,y,z\n";
     for (int i = 0; i < 150; i++) {
         char line[64];
-        snprintf(line, sizeof line, "u%d,%d,%c,t%d|t%d,%d.5,%d,%s\n", i * 7 % 11, 1 + i % 4, "ab"[i % 3 == 0],
-                 i % 5, i % 3, i % 9, i % 2, i % 6 ? "1" : "");
+        snprintf(line, sizeof line, "u%d,%d,%c,t%d|t%d,%d.5,%d,%s\n", i * 7 % 11, 1 + i % 4,
+                 "ab"[i % 3 == 0], i % 5, i % 3, i % 9, i % 2, i % 6 ? "1" : "");
         strcat(text, line);
     }
     write_text("log.csv", text);
@@ -63,7 +66,8 @@ static void make_base(void) {
     snprintf(base.good, sizeof base.good, "%s/good", base.folder);
     snprintf(base.changed, sizeof base.changed, "%s/bad", base.folder);
     write_log();
-    if (hn_config_parse(&base.config, config_text, strlen(config_text), "fuzz.yaml", base.folder, NULL, 0, NULL) != HN_OK ||
+    if (hn_config_parse(&base.config, config_text, strlen(config_text), "fuzz.yaml", base.folder,
+                        NULL, 0, NULL) != HN_OK ||
         hn_pool_create(&pool, 1, NULL) != HN_OK ||
         hn_dataset_prepare(base.good, base.config, NULL, pool, NULL, NULL) != HN_OK ||
         hn_pack_open(&base.pack, base.good, "DATA", NULL) != HN_OK)
@@ -80,7 +84,8 @@ static size_t copy_sections(mutable_section sections[SECTIONS_MAX]) {
     for (size_t i = 0; i < n; i++) {
         sections[i] = (mutable_section){.is = *hn_pack_section(base.pack, i)};
         sections[i].bytes = malloc(sections[i].is.n_bytes + 1);
-        if (sections[i].is.n_bytes > 0) memcpy(sections[i].bytes, sections[i].is.bytes, sections[i].is.n_bytes);
+        if (sections[i].is.n_bytes > 0)
+            memcpy(sections[i].bytes, sections[i].is.bytes, sections[i].is.n_bytes);
     }
     return n;
 }
@@ -106,17 +111,22 @@ static mutable_section *named(mutable_section *sections, size_t n, const char *n
 
 /* The checksums of the blocks, as far as these still lie in their section. */
 static void set_block_checksums(mutable_section *sections, size_t n) {
-    const mutable_section *const rows = named(sections, n, "dataset/rows"), *const blocks = named(sections, n, "dataset/blocks");
+    const mutable_section *const rows = named(sections, n, "dataset/rows"), *const blocks = named(
+                                                                                sections, n,
+                                                                                "dataset/blocks");
     for (uint64_t b = 0; b < blocks->is.n_bytes / sizeof(hn_block_entry); b++) {
         hn_block_entry entry;
         memcpy(&entry, blocks->bytes + b * sizeof entry, sizeof entry);
         const uint64_t all = rows->is.n_bytes;
-        if (entry.rows > 1000 || entry.offset > all || entry.offset % 8 || entry.rows * base.record_bytes > all - entry.offset) continue;
+        if (entry.rows > 1000 || entry.offset > all || entry.offset % 8 ||
+            entry.rows * base.record_bytes > all - entry.offset)
+            continue;
         const uint64_t left = all - entry.offset - entry.rows * base.record_bytes;
         if (entry.n_list_ids > left / 4) continue;
         const uint8_t *const records = rows->bytes + entry.offset;
         const void *const lists = records + entry.rows * base.record_bytes;
-        entry.checksum = hn_block_checksum(records, entry.rows * base.record_bytes, lists, entry.n_list_ids * 4);
+        entry.checksum =
+            hn_block_checksum(records, entry.rows * base.record_bytes, lists, entry.n_list_ids * 4);
         memcpy(blocks->bytes + b * sizeof entry, &entry, sizeof entry);
     }
 }
@@ -126,7 +136,8 @@ static void write_changed(const mutable_section *sections, size_t n) {
     if (hn_packer_open(&packer, base.changed, "DATA", NULL) != HN_OK) abort();
     for (size_t i = 0; i < n; i++)
         if (!sections[i].gone)
-            hn_packer_add(packer, sections[i].is.name, sections[i].is.type, sections[i].is.dims, sections[i].is.dim, sections[i].bytes);
+            hn_packer_add(packer, sections[i].is.name, sections[i].is.type, sections[i].is.dims,
+                          sections[i].is.dim, sections[i].bytes);
     if (hn_packer_commit(packer, NULL) != HN_OK) abort();
 }
 
@@ -135,7 +146,9 @@ static void check_rows(const hn_rows *rows, const hn_layout *layout) {
         const hn_input *const input = &layout->inputs[i];
         for (int32_t r = 0; r < rows->rows; r++) {
             if (rows->scenario[r] >= layout->scenarios) abort();
-            if (input->kind == HN_INPUT_ID && rows->ids[r * layout->ids + input->slot] >= layout->tables[input->table].rows) abort();
+            if (input->kind == HN_INPUT_ID &&
+                rows->ids[r * layout->ids + input->slot] >= layout->tables[input->table].rows)
+                abort();
             if (input->kind != HN_INPUT_LIST) continue;
             const uint32_t *const begin = &rows->list_begin[r * layout->lists + input->slot];
             for (uint32_t k = begin[0]; k < begin[1]; k++)
@@ -161,7 +174,8 @@ static void read_changed(void) {
     hn_error err = {0};
     hn_status status = hn_dataset_open(&dataset, base.changed, base.config, &err);
     if ((status == HN_OK) != (dataset != NULL)) abort();
-    for (int s = 0; s < HN_SPLITS && status == HN_OK; s++) status = read_split(dataset, (hn_split)s, &err);
+    for (int s = 0; s < HN_SPLITS && status == HN_OK; s++)
+        status = read_split(dataset, (hn_split)s, &err);
     if (status != HN_OK && (err.text[0] == '\0' || status != HN_BAD_DATA)) abort();
     hn_dataset_close(dataset);
 }

@@ -6,7 +6,8 @@
 
 #include "base/memory.h"
 
-/* ---- Memory --------------------------------------------------------------------------------------- */
+/* ---- Memory
+ * --------------------------------------------------------------------------------------- */
 
 /* The longest that the lists of one row can be together: those of the log as the config
  * says, those of a table as they are. */
@@ -20,7 +21,8 @@ static uint64_t most_list_ids(const hn_dataset *dataset) {
         const size_t lists = (size_t)codes->lists;
         uint64_t longest = 0;
         for (size_t r = 0; r <= codes->rows; r++) {
-            const uint32_t length = codes->list_begin[(r + 1) * lists] - codes->list_begin[r * lists];
+            const uint32_t length =
+                codes->list_begin[(r + 1) * lists] - codes->list_begin[r * lists];
             if (length > longest) longest = length;
         }
         most += longest;
@@ -33,8 +35,10 @@ hn_status hn_batch_create(hn_batch *out, const hn_dataset *dataset, uint32_t bat
     const uint64_t list_ids = most_list_ids(dataset) * batch;
     *out = (hn_batch){.dataset = dataset};
     if (list_ids > UINT32_MAX)
-        return hn_fail(err, HN_BAD_CONFIG, "train.batch: the lists of %u rows may have more than 2^32 values; use "
-                       "smaller batches or shorter lists", batch);
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "train.batch: the lists of %u rows may have more than 2^32 values; use "
+                       "smaller batches or shorter lists",
+                       batch);
     out->block = hn_alloc(batch, sizeof *out->block);
     out->row = hn_alloc(batch, sizeof *out->row);
     out->sorted = hn_alloc(batch, sizeof *out->sorted);
@@ -48,22 +52,25 @@ hn_status hn_batch_create(hn_batch *out, const hn_dataset *dataset, uint32_t bat
     out->label = hn_alloc(batch, (size_t)layout->tasks);
     out->ordinal = hn_alloc(batch, sizeof *out->ordinal);
     out->user = hn_alloc(batch, sizeof *out->user);
-    if (out->block && out->row && out->sorted && out->count && out->scenario && out->id && out->value &&
-        out->list_begin && out->list_id && out->weight && out->label && out->ordinal && out->user)
+    if (out->block && out->row && out->sorted && out->count && out->scenario && out->id &&
+        out->value && out->list_begin && out->list_id && out->weight && out->label &&
+        out->ordinal && out->user)
         return HN_OK;
     hn_batch_free(out);
     return hn_no_memory(err, "a batch");
 }
 
 void hn_batch_free(hn_batch *batch) {
-    void *const all[] = {batch->block, batch->row, batch->sorted, batch->count, batch->scenario, batch->id,
-                         batch->value, batch->list_begin, batch->list_id, batch->weight, batch->label,
-                         batch->ordinal, batch->user};
+    void *const all[] = {batch->block,    batch->row,    batch->sorted, batch->count,
+                         batch->scenario, batch->id,     batch->value,  batch->list_begin,
+                         batch->list_id,  batch->weight, batch->label,  batch->ordinal,
+                         batch->user};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) hn_free(all[i]);
     memset(batch, 0, sizeof *batch);
 }
 
-/* ---- Gathering -------------------------------------------------------------------------------------- */
+/* ---- Gathering
+ * -------------------------------------------------------------------------------------- */
 
 static const uint8_t *record_of(const hn_batch *batch, uint32_t taken) {
     return batch->block[taken]->records + (size_t)batch->row[taken] * batch->dataset->record.bytes;
@@ -91,7 +98,8 @@ static void sort_by_scenario(hn_batch *batch, uint32_t n) {
         for (; i < batch->count[s]; i++) batch->scenario[i] = (uint16_t)s;
 }
 
-static const hn_table_codes *codes_row(size_t *row, const hn_batch *batch, const uint8_t *record, int32_t t) {
+static const hn_table_codes *codes_row(size_t *row, const hn_batch *batch, const uint8_t *record,
+                                       int32_t t) {
     const hn_table_codes *const codes = &batch->dataset->codes->tables[t];
     uint32_t joined;
     memcpy(&joined, record + batch->dataset->record.table_row + (size_t)t * 4, sizeof joined);
@@ -107,7 +115,8 @@ static void gather_tables(hn_batch *batch, const uint8_t *record, uint32_t *id, 
         const hn_place *const place = &schema->places[1 + t];
         const size_t ids = (size_t)codes->ids, values = (size_t)codes->values;
         if (ids > 0) memcpy(id + place->first_id, codes->id + row * ids, ids * sizeof *id);
-        if (values > 0) memcpy(value + place->first_value, codes->value + row * values, values * sizeof *value);
+        if (values > 0)
+            memcpy(value + place->first_value, codes->value + row * values, values * sizeof *value);
     }
 }
 
@@ -132,7 +141,8 @@ static uint32_t end_of_lists(const hn_record *r, const uint8_t *record) {
 }
 
 /* Copies one list and notes where it begins. */
-static uint32_t add_list(hn_batch *batch, size_t list, uint32_t at, const uint32_t *ids, uint32_t n) {
+static uint32_t add_list(hn_batch *batch, size_t list, uint32_t at, const uint32_t *ids,
+                         uint32_t n) {
     batch->list_begin[list] = at;
     if (n > 0) memcpy(batch->list_id + at, ids, (size_t)n * sizeof *ids);
     return at + n;
@@ -171,8 +181,15 @@ const hn_rows *hn_batch_gather(hn_batch *batch, uint32_t n) {
         if (lists > 0) at = gather_lists(batch, i, batch->sorted[i], at);
     }
     batch->list_begin[(size_t)n * (size_t)lists] = at;
-    batch->rows = (hn_rows){.rows = (int32_t)n, .scenario = batch->scenario, .ids = batch->id, .values = batch->value,
-                            .list_begin = batch->list_begin, .list_ids = batch->list_id, .labels = batch->label,
-                            .weights = batch->weight, .ordinal = batch->ordinal, .user = batch->user};
+    batch->rows = (hn_rows){.rows = (int32_t)n,
+                            .scenario = batch->scenario,
+                            .ids = batch->id,
+                            .values = batch->value,
+                            .list_begin = batch->list_begin,
+                            .list_ids = batch->list_id,
+                            .labels = batch->label,
+                            .weights = batch->weight,
+                            .ordinal = batch->ordinal,
+                            .user = batch->user};
     return &batch->rows;
 }

@@ -7,10 +7,10 @@
 
 typedef struct hn_batch {
     const hn_dataset *dataset;
-    const hn_block **block;  /* [batch] of the rows taken … */
-    uint32_t *row;           /* … and their numbers there */
-    uint32_t *sorted;        /* [batch] the taken rows in order of scenario */
-    uint32_t *count;         /* [M + 1] */
+    const hn_block **block; /* [batch] of the rows taken … */
+    uint32_t *row;          /* … and their numbers there */
+    uint32_t *sorted;       /* [batch] the taken rows in order of scenario */
+    uint32_t *count;        /* [M + 1] */
     uint16_t *scenario;
     uint32_t *id, *list_begin, *list_id;
     float *value, *weight;

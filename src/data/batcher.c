@@ -11,23 +11,24 @@
 struct hn_batcher {
     const hn_dataset *dataset;
     uint64_t seed;
-    int64_t epoch;        /* -1: a plain pass */
+    int64_t epoch; /* -1: a plain pass */
     uint32_t batch;
-    uint32_t window;      /* blocks */
-    uint64_t rows;        /* of the pass */
-    uint64_t at;          /* next row of the pass */
+    uint32_t window;        /* blocks */
+    uint64_t rows;          /* of the pass */
+    uint64_t at;            /* next row of the pass */
     const hn_block *blocks; /* [n_blocks] of the split */
     uint32_t first_block, n_blocks, n_windows;
-    uint32_t *order;      /* [n_blocks] blocks of the pass in order */
-    uint32_t short_at;    /* where in `order` the block that isn't full stands */
-    uint8_t *checked;     /* [n_blocks] */
-    uint32_t *row_order;  /* [window × block_rows] rows of the current window */
+    uint32_t *order;                   /* [n_blocks] blocks of the pass in order */
+    uint32_t short_at;                 /* where in `order` the block that isn't full stands */
+    uint8_t *checked;                  /* [n_blocks] */
+    uint32_t *row_order;               /* [window × block_rows] rows of the current window */
     uint64_t window_begin, window_end; /* rows of the pass in it; empty: none */
-    uint32_t window_first; /* its first block, as a position in `order` */
+    uint32_t window_first;             /* its first block, as a position in `order` */
     hn_batch out;
 };
 
-/* ---- Order ----------------------------------------------------------------------------------------- */
+/* ---- Order
+ * ----------------------------------------------------------------------------------------- */
 
 /* The block that isn't full goes to the end of its window, so that row i of a window is
  * row i mod block_rows of its block i / block_rows. */
@@ -85,11 +86,13 @@ static hn_status load_window(hn_batcher *b, hn_error *err) {
     if (b->epoch < 0)
         for (uint32_t i = 0; i < n; i++) b->row_order[i] = i;
     else
-        hn_random_permutation(b->row_order, n, b->seed, HN_STREAM_ROWS, (uint64_t)b->epoch * b->n_windows + w);
+        hn_random_permutation(b->row_order, n, b->seed, HN_STREAM_ROWS,
+                              (uint64_t)b->epoch * b->n_windows + w);
     return HN_OK;
 }
 
-/* ---- The interface ------------------------------------------------------------------------------------ */
+/* ---- The interface
+ * ------------------------------------------------------------------------------------ */
 
 void hn_batcher_free(hn_batcher *b) {
     if (!b) return;
@@ -111,7 +114,8 @@ static hn_status set_up(hn_batcher *b, hn_split split, int32_t window, hn_error 
     b->n_windows = (b->n_blocks + b->window - 1) / b->window;
     const uint64_t window_rows = (uint64_t)b->window * dataset->block_rows;
     if (window_rows > UINT32_MAX)
-        return hn_fail(err, HN_BAD_CONFIG, "train.window: %u blocks of %u rows are more than 2^32 rows; use fewer",
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "train.window: %u blocks of %u rows are more than 2^32 rows; use fewer",
                        b->window, dataset->block_rows);
     b->order = hn_alloc_zero(b->n_blocks, sizeof *b->order);
     b->checked = hn_alloc_zero(b->n_blocks, 1);
@@ -122,11 +126,12 @@ static hn_status set_up(hn_batcher *b, hn_split split, int32_t window, hn_error 
     return HN_OK;
 }
 
-hn_status hn_batcher_create(hn_batcher **out, const hn_dataset *dataset, hn_split split, int32_t batch,
-                            int32_t window, uint64_t seed, hn_error *err) {
+hn_status hn_batcher_create(hn_batcher **out, const hn_dataset *dataset, hn_split split,
+                            int32_t batch, int32_t window, uint64_t seed, hn_error *err) {
     *out = NULL;
     if (batch < 1 || window < 1)
-        return hn_fail(err, HN_USAGE, "batches of %d rows from windows of %d blocks: expected at least 1 of both",
+        return hn_fail(err, HN_USAGE,
+                       "batches of %d rows from windows of %d blocks: expected at least 1 of both",
                        batch, window);
     hn_batcher *const b = hn_alloc_zero(1, sizeof *b);
     if (!b) return hn_no_memory(err, "batches");
@@ -156,7 +161,8 @@ hn_status hn_batcher_next(const hn_rows **out, hn_batcher *b, hn_error *err) {
     if (n == 0) return HN_OK;
     for (uint32_t i = 0; i < n; i++, b->at++) {
         if (b->at < b->window_begin || b->at >= b->window_end) HN_TRY(load_window(b, err));
-        const uint32_t row = b->row_order[b->at - b->window_begin], block_rows = b->dataset->block_rows;
+        const uint32_t row = b->row_order[b->at - b->window_begin],
+                       block_rows = b->dataset->block_rows;
         const hn_block *const block = &b->blocks[b->order[b->window_first + row / block_rows]];
         hn_batch_take(&b->out, i, block, row % block_rows);
     }

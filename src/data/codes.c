@@ -61,8 +61,8 @@ static void encode_rows_job(void *user, int64_t item, int32_t worker) {
     for (int32_t i = 0; i < n; i++) rows[i] = begin + (uint32_t)i;
     const hn_slot_rows from = {m->table->slot, (size_t)m->table->slots, m->table->lists};
     hn_encode_place((uint32_t *)writable(m->codes->id) + begin * ids, ids,
-                    (float *)writable(m->codes->value) + begin * values, values, m->schema, m->place, &from,
-                    rows, n, NULL);
+                    (float *)writable(m->codes->value) + begin * values, values, m->schema,
+                    m->place, &from, rows, n, NULL);
 }
 
 static void encode_absent_row(const maker *m) {
@@ -70,8 +70,8 @@ static void encode_absent_row(const maker *m) {
     const uint32_t row = 0;
     const size_t at = m->codes->rows;
     hn_encode_place((uint32_t *)writable(m->codes->id) + at * (size_t)m->codes->ids, 0,
-                    (float *)writable(m->codes->value) + at * (size_t)m->codes->values, 0, m->schema, m->place,
-                    &from, &row, 1, NULL);
+                    (float *)writable(m->codes->value) + at * (size_t)m->codes->values, 0,
+                    m->schema, m->place, &from, &row, 1, NULL);
 }
 
 static const hn_slot *list_slot(const maker *m, const hn_column *column, uint32_t row) {
@@ -96,7 +96,8 @@ static hn_status make_lists(const maker *m, const hn_run *run, hn_error *err) {
         const hn_column *const column = list_column(m, (int32_t)(i % lists));
         total += hn_encode_list_length(column, list_slot(m, column, (uint32_t)(i / lists)));
         if (total > UINT32_MAX)
-            return hn_fail(err, HN_BAD_DATA, "the lists of table \"%s\" have more than %u values; set max_length",
+            return hn_fail(err, HN_BAD_DATA,
+                           "the lists of table \"%s\" have more than %u values; set max_length",
                            m->table->name, UINT32_MAX);
         begin[i + 1] = (uint32_t)total;
     }
@@ -106,8 +107,8 @@ static hn_status make_lists(const maker *m, const hn_run *run, hn_error *err) {
     if (!ids) return hn_no_memory(err, "encoded lists");
     for (size_t i = 0; i < rows * lists; i++) {
         const hn_column *const column = list_column(m, (int32_t)(i % lists));
-        hn_encode_list(ids + begin[i], m->schema, column, list_slot(m, column, (uint32_t)(i / lists)),
-                       m->table->lists);
+        hn_encode_list(ids + begin[i], m->schema, column,
+                       list_slot(m, column, (uint32_t)(i / lists)), m->table->lists);
     }
     return HN_OK;
 }
@@ -116,12 +117,14 @@ static hn_status make_table(maker *m, hn_pool *pool, const hn_run *run, hn_error
     hn_table_codes *const codes = m->codes;
     const size_t rows = (size_t)m->table->rows + 1;
     const size_t ids = (size_t)codes->ids, values = (size_t)codes->values;
-    HN_TRY(hn_budget_need(run, rows * (ids + values + (size_t)codes->lists) * 4, "an encoded table", err));
+    HN_TRY(hn_budget_need(run, rows * (ids + values + (size_t)codes->lists) * 4, "an encoded table",
+                          err));
     codes->rows = m->table->rows;
     codes->id = hn_alloc_zero(rows, ids * sizeof *codes->id);
     codes->value = hn_alloc_zero(rows, values * sizeof *codes->value);
     if (!codes->id || !codes->value) return hn_no_memory(err, "an encoded table");
-    hn_pool_run(pool, ((int64_t)codes->rows + HN_ENCODE_CHUNK - 1) / HN_ENCODE_CHUNK, encode_rows_job, m);
+    hn_pool_run(pool, ((int64_t)codes->rows + HN_ENCODE_CHUNK - 1) / HN_ENCODE_CHUNK,
+                encode_rows_job, m);
     encode_absent_row(m);
     return make_lists(m, run, err);
 }
@@ -129,7 +132,8 @@ static hn_status make_table(maker *m, hn_pool *pool, const hn_run *run, hn_error
 static hn_status make_all(hn_codes *codes, const hn_schema *schema, const hn_side_tables *tables,
                           hn_pool *pool, const hn_run *run, hn_error *err) {
     for (int32_t t = 0; t < codes->n; t++) {
-        hn_slot *const absent = hn_alloc_zero((size_t)schema->sources.table_slots[t], sizeof *absent);
+        hn_slot *const absent =
+            hn_alloc_zero((size_t)schema->sources.table_slots[t], sizeof *absent);
         if (!absent) return hn_no_memory(err, "encoded tables");
         hn_encode_absent(absent, schema, 1 + t);
         maker m = {schema, &tables->items[t], 1 + t, &codes->tables[t], absent};
@@ -152,8 +156,8 @@ hn_status hn_codes_make(hn_codes **out, const hn_schema *schema, const hn_side_t
     return status;
 }
 
-hn_status hn_schema_bind(hn_schema *schema, const hn_side_tables *tables, hn_pool *pool, const hn_run *run,
-                         hn_error *err) {
+hn_status hn_schema_bind(hn_schema *schema, const hn_side_tables *tables, hn_pool *pool,
+                         const hn_run *run, hn_error *err) {
     hn_codes_free(schema->codes);
     schema->codes = NULL, schema->bound = NULL;
     if (!tables) return HN_OK;
@@ -162,7 +166,8 @@ hn_status hn_schema_bind(hn_schema *schema, const hn_side_tables *tables, hn_poo
     return HN_OK;
 }
 
-/* ---- In a pack -------------------------------------------------------------------------------- */
+/* ---- In a pack --------------------------------------------------------------------------------
+ */
 
 enum { NAME_MAX_BYTES = 300 };
 
@@ -176,12 +181,17 @@ void hn_codes_save(const hn_codes *codes, const hn_schema *schema, hn_packer *pa
     for (int32_t t = 0; t < codes->n; t++) {
         const hn_table_codes *const table = &codes->tables[t];
         const uint64_t rows = (uint64_t)table->rows + 1;
-        const uint64_t id[] = {rows, (uint64_t)table->ids}, value[] = {rows, (uint64_t)table->values};
-        const uint64_t begin = rows * (uint64_t)table->lists + 1, ids = table->list_begin[begin - 1];
+        const uint64_t id[] = {rows, (uint64_t)table->ids},
+                       value[] = {rows, (uint64_t)table->values};
+        const uint64_t begin = rows * (uint64_t)table->lists + 1,
+                       ids = table->list_begin[begin - 1];
         hn_packer_add(packer, section_name(name, schema, t, "id"), HN_PACK_U32, 2, id, table->id);
-        hn_packer_add(packer, section_name(name, schema, t, "value"), HN_PACK_F32, 2, value, table->value);
-        hn_packer_add(packer, section_name(name, schema, t, "list_begin"), HN_PACK_U32, 1, &begin, table->list_begin);
-        hn_packer_add(packer, section_name(name, schema, t, "list_ids"), HN_PACK_U32, 1, &ids, table->list_ids);
+        hn_packer_add(packer, section_name(name, schema, t, "value"), HN_PACK_F32, 2, value,
+                      table->value);
+        hn_packer_add(packer, section_name(name, schema, t, "list_begin"), HN_PACK_U32, 1, &begin,
+                      table->list_begin);
+        hn_packer_add(packer, section_name(name, schema, t, "list_ids"), HN_PACK_U32, 1, &ids,
+                      table->list_ids);
     }
 }
 
@@ -192,8 +202,10 @@ static hn_status find(const hn_section **out, hn_pack *pack, const hn_schema *sc
 }
 
 static hn_status damaged(const hn_pack *pack, const hn_schema *schema, int32_t t, hn_error *err) {
-    return hn_fail(err, HN_BAD_DATA, "%s: the encoded rows of table \"%s\" do not fit the schema; "
-                   "prepare the dataset again", hn_pack_path(pack), schema->config->tables[t].name);
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s: the encoded rows of table \"%s\" do not fit the schema; "
+                   "prepare the dataset again",
+                   hn_pack_path(pack), schema->config->tables[t].name);
 }
 
 /* The rows of the embedding table that ids of a column index. */
@@ -215,7 +227,8 @@ static bool ids_fit(const hn_table_codes *codes, const hn_schema *schema, int32_
     return true;
 }
 
-static bool lists_fit(const hn_table_codes *codes, const hn_schema *schema, int32_t place_index, uint64_t n_ids) {
+static bool lists_fit(const hn_table_codes *codes, const hn_schema *schema, int32_t place_index,
+                      uint64_t n_ids) {
     const size_t lists = (size_t)codes->lists, n = ((size_t)codes->rows + 1) * lists;
     const int32_t first = schema->places[place_index].first_list;
     if (codes->list_begin[0] != 0 || codes->list_begin[n] != n_ids) return false;
@@ -231,16 +244,17 @@ static bool lists_fit(const hn_table_codes *codes, const hn_schema *schema, int3
     return true;
 }
 
-static hn_status load_table(hn_table_codes *codes, const hn_schema *schema, int32_t t, hn_pack *pack, hn_error *err) {
+static hn_status load_table(hn_table_codes *codes, const hn_schema *schema, int32_t t,
+                            hn_pack *pack, hn_error *err) {
     const hn_section *id, *value, *begin, *ids;
     HN_TRY(find(&id, pack, schema, t, "id", HN_PACK_U32, err));
     HN_TRY(find(&value, pack, schema, t, "value", HN_PACK_F32, err));
     HN_TRY(find(&begin, pack, schema, t, "list_begin", HN_PACK_U32, err));
     HN_TRY(find(&ids, pack, schema, t, "list_ids", HN_PACK_U32, err));
     const uint64_t rows = id->dim[0];
-    const bool shaped = id->dims == 2 && value->dims == 2 && begin->dims == 1 && ids->dims == 1 && rows >= 1 &&
-                        rows <= INT32_MAX && id->dim[1] == (uint64_t)codes->ids && value->dim[0] == rows &&
-                        value->dim[1] == (uint64_t)codes->values &&
+    const bool shaped = id->dims == 2 && value->dims == 2 && begin->dims == 1 && ids->dims == 1 &&
+                        rows >= 1 && rows <= INT32_MAX && id->dim[1] == (uint64_t)codes->ids &&
+                        value->dim[0] == rows && value->dim[1] == (uint64_t)codes->values &&
                         begin->dim[0] == rows * (uint64_t)codes->lists + 1;
     if (!shaped) return damaged(pack, schema, t, err);
     codes->rows = (uint32_t)(rows - 1);

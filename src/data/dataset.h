@@ -31,7 +31,8 @@ typedef struct hn_dataset hn_dataset;
  * left alone. */
 hn_status hn_dataset_prepare(const char *path, const hn_config *config, hn_pack *init,
                              hn_pool *pool, const hn_run *run, hn_error *err);
-hn_status hn_dataset_open(hn_dataset **out, const char *path, const hn_config *config, hn_error *err);
+hn_status hn_dataset_open(hn_dataset **out, const char *path, const hn_config *config,
+                          hn_error *err);
 void hn_dataset_close(hn_dataset *dataset);
 /* Reads and fits as prepare does but writes nothing; the data card of `hinet check`:
  * features with cardinality, missing and unseen rates; rows, positives and rates of each
@@ -40,7 +41,8 @@ void hn_dataset_close(hn_dataset *dataset);
  *  features: [{name, feature, kind, column, side, cardinality, width, table, table_rows,
  *    missing: {train, validation, test}, unseen: {…}}]   shares of rows (of lists' values),
  *  cells: [{scenario, task, split, rows, labelled, positives, rate}]} */
-hn_status hn_data_check(json_t **out, const hn_config *config, hn_pool *pool, const hn_run *run, hn_error *err);
+hn_status hn_data_check(json_t **out, const hn_config *config, hn_pool *pool, const hn_run *run,
+                        hn_error *err);
 /* Encodes all rows of `files` (or the config's log) with an existing schema and calls
  * `rows` for one piece after another: evaluation and predict on raw logs. Rows are encoded
  * without folds, so those of the training split differ from the dataset's in their rates;
@@ -48,17 +50,19 @@ hn_status hn_data_check(json_t **out, const hn_config *config, hn_pool *pool, co
 typedef struct hn_raw_options {
     const char *const *files;
     size_t n_files;
-    bool scoring;      /* as hn_log_options.scoring; also keeps duplicates */
-    bool keep_lines;   /* fill `line` of `raw` */
-    hn_split only;     /* HN_NO_SPLIT: all rows; else rows of that split (not when scoring) */
-    hn_status (*header)(void *user, const char *text, size_t n, const char *delimiter, hn_error *err);
+    bool scoring;    /* as hn_log_options.scoring; also keeps duplicates */
+    bool keep_lines; /* fill `line` of `raw` */
+    hn_split only;   /* HN_NO_SPLIT: all rows; else rows of that split (not when scoring) */
+    hn_status (*header)(void *user, const char *text, size_t n, const char *delimiter,
+                        hn_error *err);
     /* At most a few thousand rows at a time, in log order, not sorted by scenario; `raw` are the
      * same rows as they were digested, NULL where some were left out between them. */
     hn_status (*rows)(void *user, const hn_rows *rows, const hn_impressions *raw, hn_error *err);
     void *user;
 } hn_raw_options;
-hn_status hn_raw_read(hn_log_counts *counts, const hn_config *config, const hn_schema *schema, const hn_side_tables *tables,
-                      const hn_raw_options *options, hn_pool *pool, const hn_run *run, hn_error *err);
+hn_status hn_raw_read(hn_log_counts *counts, const hn_config *config, const hn_schema *schema,
+                      const hn_side_tables *tables, const hn_raw_options *options, hn_pool *pool,
+                      const hn_run *run, hn_error *err);
 
 const hn_schema *hn_dataset_schema(const hn_dataset *dataset);
 const hn_side_tables *hn_dataset_tables(const hn_dataset *dataset);
@@ -75,8 +79,8 @@ const uint64_t *hn_dataset_positives(const hn_dataset *dataset, hn_split split);
  * (seed, epoch). A plain pass (`epoch` -1) goes in dataset order. In every batch rows are
  * sorted by scenario, stably. */
 typedef struct hn_batcher hn_batcher;
-hn_status hn_batcher_create(hn_batcher **out, const hn_dataset *dataset, hn_split split, int32_t batch,
-                            int32_t window, uint64_t seed, hn_error *err);
+hn_status hn_batcher_create(hn_batcher **out, const hn_dataset *dataset, hn_split split,
+                            int32_t batch, int32_t window, uint64_t seed, hn_error *err);
 void hn_batcher_start(hn_batcher *batcher, int64_t epoch);
 /* Skips to batch `index` of the pass, without reading what is before it where it can. */
 void hn_batcher_seek(hn_batcher *batcher, uint64_t index);

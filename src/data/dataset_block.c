@@ -43,7 +43,8 @@ static bool lists_fit(list_state *limits, const hn_block *block, const uint8_t *
     const hn_schema *const schema = dataset->schema;
     for (int32_t l = 0; l < dataset->record.lists; l++) {
         const int32_t c = schema->list_columns[l];
-        const uint32_t end = u32_at(record + dataset->record.list_end + (size_t)l * 4), begin = limits->lists_done;
+        const uint32_t end = u32_at(record + dataset->record.list_end + (size_t)l * 4),
+                       begin = limits->lists_done;
         if (end < begin || end > block->n_list_ids) return false;
         if (end - begin > (uint32_t)schema->columns[c].feature->max_length) return false;
         const uint32_t rows = schema->layout.tables[schema->layout.inputs[c].table].rows;
@@ -75,14 +76,16 @@ static bool rest_fits(const hn_dataset *dataset, const uint8_t *record) {
 hn_status hn_block_check(const hn_dataset *dataset, uint32_t number, hn_error *err) {
     const hn_block *const block = &dataset->blocks[number];
     const size_t record_bytes = (size_t)block->rows * dataset->record.bytes;
-    bool fits = hn_block_checksum(block->records, record_bytes, block->list_ids, block->n_list_ids * 4) == block->checksum;
+    bool fits = hn_block_checksum(block->records, record_bytes, block->list_ids,
+                                  block->n_list_ids * 4) == block->checksum;
     list_state limits = {.dataset = dataset};
     for (uint32_t r = 0; fits && r < block->rows; r++) {
         const uint8_t *const record = block->records + (size_t)r * dataset->record.bytes;
-        fits = ids_fit(dataset, record) && tables_fit(dataset, record) && lists_fit(&limits, block, record) &&
-               rest_fits(dataset, record);
+        fits = ids_fit(dataset, record) && tables_fit(dataset, record) &&
+               lists_fit(&limits, block, record) && rest_fits(dataset, record);
     }
     if (fits) return HN_OK;
-    return hn_fail(err, HN_BAD_DATA, "%s: block %u of its rows is damaged; remove the file to prepare it again",
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s: block %u of its rows is damaged; remove the file to prepare it again",
                    hn_pack_path(dataset->pack), number);
 }

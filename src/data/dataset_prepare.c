@@ -8,7 +8,8 @@
 #include "data/fingerprint.h"
 #include "data/prepare.h"
 
-static hn_status section_says(bool *out, hn_pack *pack, const char *name, const char *text, hn_error *err) {
+static hn_status section_says(bool *out, hn_pack *pack, const char *name, const char *text,
+                              hn_error *err) {
     const hn_section *section;
     *out = false;
     if (!hn_pack_has(pack, name)) return HN_OK;
@@ -17,7 +18,8 @@ static hn_status section_says(bool *out, hn_pack *pack, const char *name, const 
     return HN_OK;
 }
 
-static hn_status read_fingerprint(bool *fresh, const char *path, const char *fingerprint, hn_error *err) {
+static hn_status read_fingerprint(bool *fresh, const char *path, const char *fingerprint,
+                                  hn_error *err) {
     hn_pack *pack;
     HN_TRY(hn_pack_open(&pack, path, "DATA", err));
     const hn_status status = section_says(fresh, pack, "dataset/fingerprint", fingerprint, err);
@@ -26,7 +28,8 @@ static hn_status read_fingerprint(bool *fresh, const char *path, const char *fin
 }
 
 /* A file that is no dataset, or a damaged one, is made again like one that is not there. */
-static hn_status is_fresh(bool *fresh, const char *path, const char *fingerprint, const hn_run *run, hn_error *err) {
+static hn_status is_fresh(bool *fresh, const char *path, const char *fingerprint, const hn_run *run,
+                          hn_error *err) {
     hn_error why = {0};
     *fresh = false;
     if (!hn_file_exists(path)) return HN_OK;
@@ -36,11 +39,13 @@ static hn_status is_fresh(bool *fresh, const char *path, const char *fingerprint
         return HN_OK;
     }
     if (status != HN_OK) return hn_fail(err, status, "%s", why.text);
-    if (!*fresh) hn_say(run, HN_LOG_INFO, "%s: config or files have changed; it is prepared again", path);
+    if (!*fresh)
+        hn_say(run, HN_LOG_INFO, "%s: config or files have changed; it is prepared again", path);
     return HN_OK;
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------- */
+/* ---- Writing
+ * -------------------------------------------------------------------------------------------- */
 
 static hn_status write_rows(hn_preparation *p, hn_packer *packer, hn_error *err) {
     hn_block_writer *writer;
@@ -66,13 +71,20 @@ static void write_counts(const hn_preparation *p, hn_packer *packer) {
     hn_packer_add(packer, "dataset/labelled", HN_PACK_U64, 3, dim, p->counts.labelled);
     hn_packer_add(packer, "dataset/positives", HN_PACK_U64, 3, dim, p->counts.positives);
     const hn_record r = hn_record_of(p->schema);
-    const uint64_t shape[] = {(uint64_t)p->config->train.block_rows, r.bytes, (uint64_t)r.tables, (uint64_t)r.lists,
-                              (uint64_t)r.ids, (uint64_t)r.values, (uint64_t)r.tasks, (uint64_t)r.scenarios};
+    const uint64_t shape[] = {(uint64_t)p->config->train.block_rows,
+                              r.bytes,
+                              (uint64_t)r.tables,
+                              (uint64_t)r.lists,
+                              (uint64_t)r.ids,
+                              (uint64_t)r.values,
+                              (uint64_t)r.tasks,
+                              (uint64_t)r.scenarios};
     const uint64_t n = sizeof shape / sizeof *shape;
     hn_packer_add(packer, "dataset/shape", HN_PACK_U64, 1, &n, shape);
 }
 
-static hn_status write_all(hn_preparation *p, hn_packer *packer, const char *fingerprint, hn_error *err) {
+static hn_status write_all(hn_preparation *p, hn_packer *packer, const char *fingerprint,
+                           hn_error *err) {
     char config[HN_FINGERPRINT_BYTES];
     HN_TRY(hn_fingerprint_config(config, p->config, err));
     HN_TRY(write_rows(p, packer, err));
@@ -86,7 +98,8 @@ static hn_status write_all(hn_preparation *p, hn_packer *packer, const char *fin
     return HN_OK;
 }
 
-static hn_status write_dataset(hn_preparation *p, const char *path, const char *fingerprint, hn_error *err) {
+static hn_status write_dataset(hn_preparation *p, const char *path, const char *fingerprint,
+                               hn_error *err) {
     hn_packer *packer;
     HN_TRY(hn_packer_open(&packer, path, "DATA", err));
     const hn_status status = write_all(p, packer, fingerprint, err);
@@ -95,14 +108,14 @@ static hn_status write_dataset(hn_preparation *p, const char *path, const char *
     return status;
 }
 
-static hn_status begin(hn_preparation *p, const hn_config *config, hn_pack *init, hn_pool *pool, const hn_run *run,
-                       char *dir, hn_error *err) {
+static hn_status begin(hn_preparation *p, const hn_config *config, hn_pack *init, hn_pool *pool,
+                       const hn_run *run, char *dir, hn_error *err) {
     *p = (hn_preparation){.config = config, .init = init, .dir = dir, .pool = pool, .run = run};
     return dir ? HN_OK : hn_no_memory(err, "a path");
 }
 
-hn_status hn_dataset_prepare(const char *path, const hn_config *config, hn_pack *init, hn_pool *pool,
-                             const hn_run *run, hn_error *err) {
+hn_status hn_dataset_prepare(const char *path, const hn_config *config, hn_pack *init,
+                             hn_pool *pool, const hn_run *run, hn_error *err) {
     char fingerprint[HN_FINGERPRINT_BYTES];
     bool steady, fresh = false;
     HN_TRY(hn_fingerprint_data(fingerprint, &steady, config, init, err));
@@ -117,7 +130,9 @@ hn_status hn_dataset_prepare(const char *path, const hn_config *config, hn_pack 
     return status;
 }
 
-/* ---- Checking ----------------------------------------------------------------------------------------------- */
+/* ---- Checking
+ * -----------------------------------------------------------------------------------------------
+ */
 
 /* A check writes nothing that stays: its temporary files are unnamed, in $TMPDIR where that
  * is set. */
@@ -128,7 +143,8 @@ static char *check_dir(const hn_run *run) {
     return hn_strdup("/tmp");
 }
 
-hn_status hn_data_check(json_t **out, const hn_config *config, hn_pool *pool, const hn_run *run, hn_error *err) {
+hn_status hn_data_check(json_t **out, const hn_config *config, hn_pool *pool, const hn_run *run,
+                        hn_error *err) {
     hn_preparation p;
     *out = NULL;
     hn_status status = begin(&p, config, NULL, pool, run, check_dir(run), err);

@@ -23,7 +23,7 @@ struct hn_dataset {
     json_t *card;
     hn_record record;
     uint32_t block_rows;
-    hn_block *blocks;          /* all, those of each split together and in order */
+    hn_block *blocks;              /* all, those of each split together and in order */
     uint32_t first[HN_SPLITS + 1]; /* of each split */
     uint64_t rows[HN_SPLITS];
     const uint64_t *labelled, *positives; /* [HN_SPLITS][M][T] */

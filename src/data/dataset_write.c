@@ -54,10 +54,12 @@ void hn_block_writer_free(hn_block_writer *writer) {
 static hn_status flush(hn_block_writer *writer, hn_split split, hn_error *err) {
     open_block *const open = &writer->open[split];
     if (open->rows == 0) return HN_OK;
-    const size_t record_bytes = open->rows * writer->record.bytes, list_bytes = open->n_list_ids * 4;
+    const size_t record_bytes = open->rows * writer->record.bytes,
+                 list_bytes = open->n_list_ids * 4;
     const size_t zeros = (8 - list_bytes % 8) % 8;
     static const uint8_t zero[8];
-    HN_TRY(hn_grow(&writer->entries, &writer->capacity, writer->n + 1, sizeof *writer->entries, err));
+    HN_TRY(
+        hn_grow(&writer->entries, &writer->capacity, writer->n + 1, sizeof *writer->entries, err));
     writer->entries[writer->n++] = (hn_block_entry){
         split, open->rows, writer->offset, open->n_list_ids,
         hn_block_checksum(open->records, record_bytes, open->list_ids, list_bytes)};
@@ -71,22 +73,26 @@ static hn_status flush(hn_block_writer *writer, hn_split split, hn_error *err) {
 
 static uint32_t end_of_lists(const hn_record *record, const uint8_t *records, size_t row) {
     uint32_t end;
-    memcpy(&end, records + row * record->bytes + record->list_end + (size_t)(record->lists - 1) * 4, sizeof end);
+    memcpy(&end, records + row * record->bytes + record->list_end + (size_t)(record->lists - 1) * 4,
+           sizeof end);
     return end;
 }
 
 /* Takes rows [begin, begin + n) of the packed ones; their list ends now count from the
  * block's first list id. */
-static hn_status take_lists(open_block *open, const hn_record *record, const hn_packed *rows, size_t begin,
-                            size_t n, hn_error *err) {
+static hn_status take_lists(open_block *open, const hn_record *record, const hn_packed *rows,
+                            size_t begin, size_t n, hn_error *err) {
     const uint32_t first = begin > 0 ? end_of_lists(record, rows->records, begin - 1) : 0;
     const uint32_t last = end_of_lists(record, rows->records, begin + n - 1);
     const size_t before = open->n_list_ids;
     if (before + (last - first) > UINT32_MAX)
-        return hn_fail(err, HN_BAD_DATA, "the lists of a block have more than %u values; set max_length or a "
-                       "smaller train.block_rows", UINT32_MAX);
+        return hn_fail(err, HN_BAD_DATA,
+                       "the lists of a block have more than %u values; set max_length or a "
+                       "smaller train.block_rows",
+                       UINT32_MAX);
     HN_TRY(hn_grow(&open->list_ids, &open->list_capacity, before + (last - first), 4, err));
-    if (last > first) memcpy(open->list_ids + before, rows->list_ids + first, (size_t)(last - first) * 4);
+    if (last > first)
+        memcpy(open->list_ids + before, rows->list_ids + first, (size_t)(last - first) * 4);
     open->n_list_ids += last - first;
     for (size_t i = open->rows - n; i < open->rows; i++) {
         uint8_t *const ends = open->records + i * record->bytes + record->list_end;
@@ -100,13 +106,15 @@ static hn_status take_lists(open_block *open, const hn_record *record, const hn_
     return HN_OK;
 }
 
-hn_status hn_block_writer_add(hn_block_writer *writer, hn_split split, const hn_packed *rows, hn_error *err) {
+hn_status hn_block_writer_add(hn_block_writer *writer, hn_split split, const hn_packed *rows,
+                              hn_error *err) {
     open_block *const open = &writer->open[split];
     const hn_record *const record = &writer->record;
     for (size_t at = 0; at < rows->rows;) {
         const size_t room = writer->block_rows - open->rows, left = rows->rows - at;
         const size_t n = left < room ? left : room;
-        memcpy(open->records + open->rows * record->bytes, rows->records + at * record->bytes, n * record->bytes);
+        memcpy(open->records + open->rows * record->bytes, rows->records + at * record->bytes,
+               n * record->bytes);
         open->rows += n;
         if (record->lists > 0) HN_TRY(take_lists(open, record, rows, at, n, err));
         at += n;

@@ -25,12 +25,13 @@ static int by_identity(const void *a, const void *b) {
     return (x->row > y->row) - (x->row < y->row);
 }
 
-hn_status hn_duplicates_create(hn_duplicates **out, int64_t budget_bytes, const char *dir, hn_error *err) {
+hn_status hn_duplicates_create(hn_duplicates **out, int64_t budget_bytes, const char *dir,
+                               hn_error *err) {
     *out = NULL;
     hn_duplicates *const duplicates = hn_alloc_zero(1, sizeof *duplicates);
     if (!duplicates) return hn_no_memory(err, "duplicates");
-    const hn_status status =
-        hn_sorter_create(&duplicates->sorter, sizeof(identity_row), by_identity, budget_bytes, dir, err);
+    const hn_status status = hn_sorter_create(&duplicates->sorter, sizeof(identity_row),
+                                              by_identity, budget_bytes, dir, err);
     if (status != HN_OK) {
         hn_free(duplicates);
         return status;
@@ -45,13 +46,15 @@ void hn_duplicates_free(hn_duplicates *duplicates) {
     hn_free(duplicates);
 }
 
-hn_status hn_duplicates_add(hn_duplicates *duplicates, const uint64_t *identity, int32_t rows, hn_error *err) {
+hn_status hn_duplicates_add(hn_duplicates *duplicates, const uint64_t *identity, int32_t rows,
+                            hn_error *err) {
     enum { BATCH = 256 };
     identity_row batch[BATCH];
     for (int32_t i = 0; i < rows; i += BATCH) {
         const int32_t n = rows - i < BATCH ? rows - i : BATCH;
         for (int32_t j = 0; j < n; j++)
-            batch[j] = (identity_row){{identity[2 * (i + j)], identity[2 * (i + j) + 1]}, duplicates->rows++};
+            batch[j] = (identity_row){{identity[2 * (i + j)], identity[2 * (i + j) + 1]},
+                                      duplicates->rows++};
         HN_TRY(hn_sorter_add(duplicates->sorter, batch, (size_t)n, err));
     }
     return HN_OK;
@@ -73,8 +76,8 @@ static hn_status mark(uint64_t *bits, uint64_t *n, hn_duplicates *duplicates, hn
     }
 }
 
-hn_status hn_duplicates_find(uint64_t **bits, uint64_t *n, hn_duplicates *duplicates, const hn_run *run,
-                             hn_error *err) {
+hn_status hn_duplicates_find(uint64_t **bits, uint64_t *n, hn_duplicates *duplicates,
+                             const hn_run *run, hn_error *err) {
     *bits = NULL, *n = 0;
     const uint64_t words = duplicates->rows / 64 + 1;
     HN_TRY(hn_budget_need(run, words * 8, "the duplicates of the log", err));
@@ -89,7 +92,8 @@ hn_status hn_duplicates_find(uint64_t **bits, uint64_t *n, hn_duplicates *duplic
     return status;
 }
 
-/* ---- Streaming --------------------------------------------------------------------------------- */
+/* ---- Streaming ---------------------------------------------------------------------------------
+ */
 
 void hn_seen_free(hn_seen *seen) {
     hn_free(seen->slots);
@@ -99,7 +103,8 @@ void hn_seen_free(hn_seen *seen) {
 /* The slot of an identity, or the free one where it belongs. */
 static uint64_t *slot_of(uint64_t *slots, uint64_t capacity, const uint64_t identity[2]) {
     uint64_t at = identity[0] & (capacity - 1);
-    while ((slots[2 * at] | slots[2 * at + 1]) != 0 && !same(slots + 2 * at, identity)) at = (at + 1) & (capacity - 1);
+    while ((slots[2 * at] | slots[2 * at + 1]) != 0 && !same(slots + 2 * at, identity))
+        at = (at + 1) & (capacity - 1);
     return slots + 2 * at;
 }
 
@@ -110,7 +115,8 @@ static hn_status grow(hn_seen *seen, const hn_run *run, hn_error *err) {
     if (!slots) return hn_no_memory(err, "duplicates");
     for (uint64_t i = 0; i < seen->capacity; i++) {
         const uint64_t *const identity = seen->slots + 2 * i;
-        if ((identity[0] | identity[1]) != 0) memcpy(slot_of(slots, capacity, identity), identity, 16);
+        if ((identity[0] | identity[1]) != 0)
+            memcpy(slot_of(slots, capacity, identity), identity, 16);
     }
     hn_free(seen->slots);
     seen->slots = slots;
@@ -118,7 +124,8 @@ static hn_status grow(hn_seen *seen, const hn_run *run, hn_error *err) {
     return HN_OK;
 }
 
-hn_status hn_seen_add(bool *again, hn_seen *seen, const uint64_t identity[2], const hn_run *run, hn_error *err) {
+hn_status hn_seen_add(bool *again, hn_seen *seen, const uint64_t identity[2], const hn_run *run,
+                      hn_error *err) {
     if ((identity[0] | identity[1]) == 0) {
         *again = seen->zero;
         seen->zero = true;

@@ -41,27 +41,42 @@ static const hn_slot *slot_at(const strided *from, int32_t i) {
     return from->slots + from->rows[i] * from->stride;
 }
 
+/* Many columns repeat their value from row to row. */
+static void encode_hashes(uint32_t *out, size_t stride, const hn_root *root,
+                          const hn_column *column, const strided *from) {
+    uint64_t last = HN_HASH_MISSING;
+    uint32_t id = id_of_hash(root, column, last);
+    for (int32_t i = 0; i < from->n; i++) {
+        const uint64_t hash = slot_at(from, i)->hash;
+        if (hash != last) id = id_of_hash(root, column, hash);
+        out[(size_t)i * stride] = id;
+        last = hash;
+    }
+}
+
 static void encode_ids(uint32_t *out, size_t stride, const hn_root *root, const hn_column *column,
                        const strided *from) {
     const hn_vocabulary *const vocabulary = &root->vocabulary;
     if (vocabulary->capacity > PREFETCH_FROM)
         for (int32_t i = 0; i < from->n; i++)
-            __builtin_prefetch(&vocabulary->keys[hn_vocabulary_slot(vocabulary, slot_at(from, i)->hash)]);
+            __builtin_prefetch(
+                &vocabulary->keys[hn_vocabulary_slot(vocabulary, slot_at(from, i)->hash)]);
     if (root->kind == HN_ROOT_INTEGER)
         for (int32_t i = 0; i < from->n; i++)
             out[(size_t)i * stride] = id_of_integer(root, column, slot_at(from, i)->number);
     else
-        for (int32_t i = 0; i < from->n; i++)
-            out[(size_t)i * stride] = id_of_hash(root, column, slot_at(from, i)->hash);
+        encode_hashes(out, stride, root, column, from);
 }
 
 static double number_of(const hn_column *column, const hn_slot *slot) {
     return isnan(slot->number) ? column->missing_number : slot->number;
 }
 
-static void encode_buckets(uint32_t *out, size_t stride, const hn_column *column, const strided *from) {
+static void encode_buckets(uint32_t *out, size_t stride, const hn_column *column,
+                           const strided *from) {
     for (int32_t i = 0; i < from->n; i++)
-        out[(size_t)i * stride] = hn_scale_bucket(&column->scale, number_of(column, slot_at(from, i)));
+        out[(size_t)i * stride] =
+            hn_scale_bucket(&column->scale, number_of(column, slot_at(from, i)));
 }
 
 /* Missing numbers leave no trace in their value, so they are counted here. */
@@ -74,7 +89,8 @@ static void encode_values(float *out, size_t stride, const hn_column *column, co
     }
 }
 
-static void count_ids(hn_encode_counts *counts, int32_t column, const uint32_t *ids, size_t stride, int32_t n) {
+static void count_ids(hn_encode_counts *counts, int32_t column, const uint32_t *ids, size_t stride,
+                      int32_t n) {
     uint64_t missing = 0, unseen = 0;
     for (int32_t i = 0; i < n; i++) {
         missing += ids[(size_t)i * stride] == HN_ID_MISSING;
@@ -95,7 +111,8 @@ void hn_encode_place(uint32_t *id, size_t id_stride, float *value, size_t value_
         const strided cells = {from->slots + column->from.slot, from->stride, rows, n};
         if (counts) counts->cells[c] += (uint64_t)n;
         if (hn_column_is_value(column)) {
-            encode_values(value + column->slot, value_stride, column, &cells, counts ? &counts->missing[c] : NULL);
+            encode_values(value + column->slot, value_stride, column, &cells,
+                          counts ? &counts->missing[c] : NULL);
             continue;
         }
         if (column->kind == HN_COLUMN_ID)
@@ -113,8 +130,8 @@ uint32_t hn_encode_list_length(const hn_column *column, const hn_slot *slot) {
     return slot->list.length;
 }
 
-uint32_t hn_encode_list(uint32_t *out, const hn_schema *schema, const hn_column *column, const hn_slot *slot,
-                        const uint64_t *lists) {
+uint32_t hn_encode_list(uint32_t *out, const hn_schema *schema, const hn_column *column,
+                        const hn_slot *slot, const uint64_t *lists) {
     const hn_root *const root = &schema->roots[column->root];
     const uint32_t length = slot->list.length;
     if (length == 0 && column->missing_hash == HN_HASH_MISSING) return 0;
@@ -122,7 +139,8 @@ uint32_t hn_encode_list(uint32_t *out, const hn_schema *schema, const hn_column 
         out[0] = id_of_hash(root, column, HN_HASH_MISSING);
         return 1;
     }
-    for (uint32_t i = 0; i < length; i++) out[i] = id_of_hash(root, column, lists[slot->list.begin + i]);
+    for (uint32_t i = 0; i < length; i++)
+        out[i] = id_of_hash(root, column, lists[slot->list.begin + i]);
     return length;
 }
 
@@ -143,7 +161,8 @@ static uint64_t key_part(const hn_reference *from, const hn_side_tables *tables,
     const hn_slot *slot = block->slots + (size_t)row * (size_t)block->log_slots + from->slot;
     const uint64_t *lists = block->lists;
     if (from->table >= 0) {
-        const int32_t at = block->table_rows[(size_t)row * (size_t)block->tables + (size_t)from->table];
+        const int32_t at =
+            block->table_rows[(size_t)row * (size_t)block->tables + (size_t)from->table];
         const hn_side_table *const table = &tables->items[from->table];
         if (at == HN_TABLE_ROW_NONE) return HN_HASH_MISSING;
         slot = table->slot + (size_t)at * (size_t)table->slots + from->slot;
@@ -153,24 +172,27 @@ static uint64_t key_part(const hn_reference *from, const hn_side_tables *tables,
     return slot->list.length > 0 ? lists[slot->list.begin] : HN_HASH_MISSING;
 }
 
-uint64_t hn_encode_rate_key(const hn_rate *rate, const hn_side_tables *tables, const hn_impressions *block,
-                            uint32_t row) {
+uint64_t hn_encode_rate_key(const hn_rate *rate, const hn_side_tables *tables,
+                            const hn_impressions *block, uint32_t row) {
     uint64_t key = 0;
     for (int32_t k = 0; k < rate->n_keys; k++)
         key = hn_rate_key_add(key, key_part(&rate->keys[k], tables, block, row));
     return key;
 }
 
-static double fold_number(const hn_reference *from, const hn_side_tables *tables, const hn_impressions *block,
-                          uint32_t row) {
-    if (from->table < 0) return block->slots[(size_t)row * (size_t)block->log_slots + (size_t)from->slot].number;
+static double fold_number(const hn_reference *from, const hn_side_tables *tables,
+                          const hn_impressions *block, uint32_t row) {
+    if (from->table < 0)
+        return block->slots[(size_t)row * (size_t)block->log_slots + (size_t)from->slot].number;
     const int32_t at = block->table_rows[(size_t)row * (size_t)block->tables + (size_t)from->table];
     const hn_side_table *const table = &tables->items[from->table];
-    return at == HN_TABLE_ROW_NONE ? NAN : table->slot[(size_t)at * (size_t)table->slots + (size_t)from->slot].number;
+    return at == HN_TABLE_ROW_NONE
+               ? NAN
+               : table->slot[(size_t)at * (size_t)table->slots + (size_t)from->slot].number;
 }
 
-uint64_t hn_encode_rate_fold(const hn_rate *rate, const hn_side_tables *tables, const hn_impressions *block,
-                             uint32_t row) {
+uint64_t hn_encode_rate_fold(const hn_rate *rate, const hn_side_tables *tables,
+                             const hn_impressions *block, uint32_t row) {
     switch (rate->feature->fold_by) {
     case HN_FOLD_HASH: return hn_rate_fold_of_ordinal(block->ordinal[row], rate->feature->folds);
     case HN_FOLD_COLUMN: return key_part(&rate->fold, tables, block, row);
@@ -179,7 +201,8 @@ uint64_t hn_encode_rate_fold(const hn_rate *rate, const hn_side_tables *tables, 
     return 0;
 }
 
-double hn_encode_rate_number(const hn_schema *schema, const hn_column *column, const uint32_t *counts) {
+double hn_encode_rate_number(const hn_schema *schema, const hn_column *column,
+                             const uint32_t *counts) {
     const hn_rate *const rate = &schema->rates[column->rate];
     if (column->kind == HN_COLUMN_COUNT) return counts ? counts[0] : 0;
     return hn_rate_value(counts, column->task, rate->feature->smoothing, rate->base[column->task]);
@@ -187,12 +210,16 @@ double hn_encode_rate_number(const hn_schema *schema, const hn_column *column, c
 
 /* The counts each row of a chunk sees; NULL: its key is unknown. */
 static void find_counts(const uint32_t **out, const hn_rate *rate, const hn_side_tables *tables,
-                        const hn_impressions *block, const uint32_t *rows, int32_t n, bool training) {
+                        const hn_impressions *block, const uint32_t *rows, int32_t n,
+                        bool training) {
     for (int32_t i = 0; i < n; i++) {
-        const int64_t at = hn_rate_totals_find(&rate->totals, hn_encode_rate_key(rate, tables, block, rows[i]));
+        const int64_t at =
+            hn_rate_totals_find(&rate->totals, hn_encode_rate_key(rate, tables, block, rows[i]));
         const uint64_t width = (uint64_t)rate->totals.width;
-        if (at < 0) out[i] = NULL;
-        else if (!training) out[i] = rate->totals.counts + (uint64_t)at * width;
+        if (at < 0)
+            out[i] = NULL;
+        else if (!training)
+            out[i] = rate->totals.counts + (uint64_t)at * width;
         else
             out[i] = hn_rate_others_find(&rate->folds, rate->totals.width, (uint64_t)at,
                                          hn_encode_rate_fold(rate, tables, block, rows[i]));
@@ -213,8 +240,12 @@ static void encode_rate_column(const target *to, const hn_schema *schema, int32_
     uint64_t unknown = 0;
     for (int32_t i = 0; i < n; i++) {
         const double x = hn_encode_rate_number(schema, column, seen[i]);
-        if (is_id) to->id[(size_t)i * to->id_stride + (size_t)column->slot] = hn_scale_bucket(&column->scale, x);
-        else to->value[(size_t)i * to->value_stride + (size_t)column->slot] = hn_scale_value(&column->scale, x);
+        if (is_id)
+            to->id[(size_t)i * to->id_stride + (size_t)column->slot] =
+                hn_scale_bucket(&column->scale, x);
+        else
+            to->value[(size_t)i * to->value_stride + (size_t)column->slot] =
+                hn_scale_value(&column->scale, x);
         unknown += !seen[i];
     }
     if (!counts) return;
@@ -233,15 +264,18 @@ static void encode_rates(const target *to, const hn_schema *schema, const hn_sid
         const int32_t rate = schema->columns[c].rate;
         if (rate < 0) continue;
         /* A rate's columns follow each other: its keys are looked up once. */
-        if (rate != last) find_counts(seen, &schema->rates[rate], tables, block, rows, n, options->training);
+        if (rate != last)
+            find_counts(seen, &schema->rates[rate], tables, block, rows, n, options->training);
         last = rate;
         encode_rate_column(to, schema, c, seen, n, options->counts);
     }
 }
 
-/* ---- Rows: their places ------------------------------------------------------------------------ */
+/* ---- Rows: their places ------------------------------------------------------------------------
+ */
 
-static void copy_codes(const target *to, const hn_place *place, const hn_table_codes *codes, uint32_t row) {
+static void copy_codes(const target *to, const hn_place *place, const hn_table_codes *codes,
+                       uint32_t row) {
     if (place->ids > 0)
         memcpy(to->id + place->first_id, codes->id + (size_t)row * (size_t)codes->ids,
                (size_t)codes->ids * sizeof *to->id);
@@ -273,15 +307,15 @@ static void encode_table(const target *to, const hn_schema *schema, const hn_sid
         const bool none = row == HN_TABLE_ROW_NONE;
         const hn_slot_rows from = {none ? absent : table->slot, (size_t)table->slots, table->lists};
         const uint32_t at = none ? 0 : (uint32_t)row;
-        hn_encode_place(here.id + place->first_id, 0, here.value + place->first_value, 0, schema, 1 + t,
-                        &from, &at, 1, NULL);
+        hn_encode_place(here.id + place->first_id, 0, here.value + place->first_value, 0, schema,
+                        1 + t, &from, &at, 1, NULL);
     }
 }
 
 void hn_encode_chunk(uint32_t *id, size_t id_stride, float *value, size_t value_stride,
-                     const hn_schema *schema, const hn_side_tables *tables, const hn_impressions *block,
-                     const uint32_t *rows, int32_t n, const hn_encode_options *options,
-                     const hn_slot *const *absent) {
+                     const hn_schema *schema, const hn_side_tables *tables,
+                     const hn_impressions *block, const uint32_t *rows, int32_t n,
+                     const hn_encode_options *options, const hn_slot *const *absent) {
     const target to = {id, id_stride, value, value_stride};
     const hn_slot_rows log = {block->slots, (size_t)block->log_slots, block->lists};
     hn_encode_place(id, id_stride, value, value_stride, schema, 0, &log, rows, n, options->counts);

@@ -36,18 +36,19 @@ void hn_encode_place(uint32_t *id, size_t id_stride, float *value, size_t value_
 /* All columns but lists for rows of a block, in every place asked for. `absent`: an absent
  * row of slots of each table. */
 void hn_encode_chunk(uint32_t *id, size_t id_stride, float *value, size_t value_stride,
-                     const hn_schema *schema, const hn_side_tables *tables, const hn_impressions *block,
-                     const uint32_t *rows, int32_t n, const hn_encode_options *options,
-                     const hn_slot *const *absent);
+                     const hn_schema *schema, const hn_side_tables *tables,
+                     const hn_impressions *block, const uint32_t *rows, int32_t n,
+                     const hn_encode_options *options, const hn_slot *const *absent);
 /* The key and the fold of a row, and the number that a rate's column makes of its counts. */
-uint64_t hn_encode_rate_key(const hn_rate *rate, const hn_side_tables *tables, const hn_impressions *block,
-                            uint32_t row);
-uint64_t hn_encode_rate_fold(const hn_rate *rate, const hn_side_tables *tables, const hn_impressions *block,
-                             uint32_t row);
-double hn_encode_rate_number(const hn_schema *schema, const hn_column *column, const uint32_t *counts);
+uint64_t hn_encode_rate_key(const hn_rate *rate, const hn_side_tables *tables,
+                            const hn_impressions *block, uint32_t row);
+uint64_t hn_encode_rate_fold(const hn_rate *rate, const hn_side_tables *tables,
+                             const hn_impressions *block, uint32_t row);
+double hn_encode_rate_number(const hn_schema *schema, const hn_column *column,
+                             const uint32_t *counts);
 /* A list's ids; returns their number, at most what hn_encode_list_length says. */
-uint32_t hn_encode_list(uint32_t *out, const hn_schema *schema, const hn_column *column, const hn_slot *slot,
-                        const uint64_t *lists);
+uint32_t hn_encode_list(uint32_t *out, const hn_schema *schema, const hn_column *column,
+                        const hn_slot *slot, const uint64_t *lists);
 uint32_t hn_encode_list_length(const hn_column *column, const hn_slot *slot);
 /* A row of slots that are all absent, as the place's columns see them. */
 void hn_encode_absent(hn_slot *out, const hn_schema *schema, int32_t place);

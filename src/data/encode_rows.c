@@ -14,16 +14,17 @@ struct hn_encoded_buffers {
     uint8_t *label;
     uint64_t *ordinal, *user;
     size_t labels, chosen_rows, absents;
-    uint32_t *chosen;         /* the numbers of all rows, where none are given */
-    hn_slot *absent;          /* absent rows of the tables, one after another */
+    uint32_t *chosen;          /* the numbers of all rows, where none are given */
+    hn_slot *absent;           /* absent rows of the tables, one after another */
     const hn_slot **absent_of; /* [tables] */
 };
 
 void hn_encoded_free(hn_encoded *encoded) {
     struct hn_encoded_buffers *const b = encoded->buffers;
     if (b) {
-        void *const all[] = {b->id, b->list_begin, b->list_id, b->value, b->weight, b->scenario, b->label,
-                             b->ordinal, b->user, b->chosen, b->absent, b->absent_of};
+        void *const all[] = {b->id,     b->list_begin, b->list_id, b->value,
+                             b->weight, b->scenario,   b->label,   b->ordinal,
+                             b->user,   b->chosen,     b->absent,  b->absent_of};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) hn_free(all[i]);
         hn_free(b);
     }
@@ -49,7 +50,8 @@ static hn_status make_absent(struct hn_encoded_buffers *b, const hn_schema *sche
 }
 
 /* The per-row arrays of the carried columns grow together. */
-static hn_status grow_carried(struct hn_encoded_buffers *b, size_t n, size_t labels, hn_error *err) {
+static hn_status grow_carried(struct hn_encoded_buffers *b, size_t n, size_t labels,
+                              hn_error *err) {
     size_t capacity[5] = {b->rows, b->rows, b->rows, b->rows, b->labels};
     HN_TRY(hn_grow(&b->scenario, &capacity[0], n, sizeof *b->scenario, err));
     HN_TRY(hn_grow(&b->weight, &capacity[1], n, sizeof *b->weight, err));
@@ -65,7 +67,8 @@ typedef struct row_shape {
     size_t ids, values, lists;
 } row_shape;
 
-static hn_status reserve(hn_encoded *out, const hn_schema *schema, const row_shape *shape, size_t n, hn_error *err) {
+static hn_status reserve(hn_encoded *out, const hn_schema *schema, const row_shape *shape, size_t n,
+                         hn_error *err) {
     if (!out->buffers) {
         out->buffers = hn_alloc_zero(1, sizeof *out->buffers);
         if (!out->buffers) return hn_no_memory(err, "encoded rows");
@@ -83,7 +86,8 @@ static hn_status reserve(hn_encoded *out, const hn_schema *schema, const row_sha
     return hn_grow(&b->list_begin, &b->begins, n * shape->lists + 1, sizeof *b->list_begin, err);
 }
 
-static hn_status choose_all(const uint32_t **rows, struct hn_encoded_buffers *b, size_t n, hn_error *err) {
+static hn_status choose_all(const uint32_t **rows, struct hn_encoded_buffers *b, size_t n,
+                            hn_error *err) {
     const size_t before = b->chosen_rows;
     HN_TRY(hn_grow(&b->chosen, &b->chosen_rows, n, sizeof *b->chosen, err));
     for (size_t i = before; i < b->chosen_rows; i++) b->chosen[i] = (uint32_t)i;
@@ -100,10 +104,12 @@ typedef struct list_source { /* a row's list column: codes, or a slot to encode 
     const uint64_t *lists;
 } list_source;
 
-static list_source find_list(const hn_schema *schema, const hn_side_tables *tables, const hn_impressions *block,
-                             const hn_column *column, uint32_t row, const hn_slot *const *absent) {
+static list_source find_list(const hn_schema *schema, const hn_side_tables *tables,
+                             const hn_impressions *block, const hn_column *column, uint32_t row,
+                             const hn_slot *const *absent) {
     const int32_t t = column->from.table;
-    list_source found = {.slot = block->slots + (size_t)row * (size_t)block->log_slots + column->from.slot,
+    list_source found = {.slot = block->slots + (size_t)row * (size_t)block->log_slots +
+                                 column->from.slot,
                          .lists = block->lists};
     if (t >= 0) {
         const int32_t at = block->table_rows[(size_t)row * (size_t)block->tables + (size_t)t];
@@ -111,11 +117,14 @@ static list_source find_list(const hn_schema *schema, const hn_side_tables *tabl
         if (schema->codes && schema->bound == tables) {
             const hn_table_codes *const codes = &schema->codes->tables[t];
             const size_t coded_row = at == HN_TABLE_ROW_NONE ? codes->rows : (size_t)at;
-            const uint32_t *const begin = codes->list_begin + coded_row * (size_t)codes->lists + column->slot;
-            return (list_source){.coded = codes->list_ids + begin[0], .length = begin[1] - begin[0]};
+            const uint32_t *const begin =
+                codes->list_begin + coded_row * (size_t)codes->lists + column->slot;
+            return (list_source){.coded = codes->list_ids + begin[0],
+                                 .length = begin[1] - begin[0]};
         }
-        found.slot = at == HN_TABLE_ROW_NONE ? absent[t] + column->from.slot
-                                             : table->slot + (size_t)at * (size_t)table->slots + column->from.slot;
+        found.slot = at == HN_TABLE_ROW_NONE
+                         ? absent[t] + column->from.slot
+                         : table->slot + (size_t)at * (size_t)table->slots + column->from.slot;
         found.lists = table->lists;
     }
     found.length = hn_encode_list_length(column, found.slot);
@@ -129,9 +138,10 @@ static void count_list(hn_encode_counts *counts, int32_t c, const uint32_t *ids,
     for (uint32_t i = 0; i < length; i++) counts->unseen[c] += ids[i] == HN_ID_UNSEEN;
 }
 
-static hn_status encode_lists(hn_encoded *out, const hn_schema *schema, const hn_side_tables *tables,
-                              const hn_impressions *block, const uint32_t *rows, int32_t n,
-                              const hn_encode_options *options, hn_error *err) {
+static hn_status encode_lists(hn_encoded *out, const hn_schema *schema,
+                              const hn_side_tables *tables, const hn_impressions *block,
+                              const uint32_t *rows, int32_t n, const hn_encode_options *options,
+                              hn_error *err) {
     struct hn_encoded_buffers *const b = out->buffers;
     const int32_t lists = options->log_only ? schema->places[0].lists : schema->layout.lists;
     size_t at = 0, end = 0;
@@ -139,15 +149,19 @@ static hn_status encode_lists(hn_encoded *out, const hn_schema *schema, const hn
         for (int32_t l = 0; l < lists; l++) {
             const int32_t c = schema->list_columns[l];
             const hn_column *const column = &schema->columns[c];
-            const list_source from = find_list(schema, tables, block, column, rows[i], b->absent_of);
+            const list_source from =
+                find_list(schema, tables, block, column, rows[i], b->absent_of);
             if (end + from.length > UINT32_MAX)
-                return hn_fail(err, HN_BAD_DATA, "lists of %d rows have more than %u values; set max_length", n,
+                return hn_fail(err, HN_BAD_DATA,
+                               "lists of %d rows have more than %u values; set max_length", n,
                                UINT32_MAX);
             HN_TRY(hn_grow(&b->list_id, &b->list_ids, end + from.length, sizeof *b->list_id, err));
             b->list_begin[at++] = (uint32_t)end;
             uint32_t *const ids = b->list_id + end;
-            if (from.length > 0 && from.coded) memcpy(ids, from.coded, from.length * sizeof *ids);
-            else if (from.length > 0) hn_encode_list(ids, schema, column, from.slot, from.lists);
+            if (from.length > 0 && from.coded)
+                memcpy(ids, from.coded, from.length * sizeof *ids);
+            else if (from.length > 0)
+                hn_encode_list(ids, schema, column, from.slot, from.lists);
             count_list(column->place == 0 ? options->counts : NULL, c, ids, from.length);
             end += from.length;
         }
@@ -170,18 +184,26 @@ static void carry(hn_encoded *out, const hn_impressions *block, const uint32_t *
         if (block->user) b->user[i] = block->user[row];
         if (block->labels) memcpy(b->label + (size_t)i * tasks, block->labels + row * tasks, tasks);
     }
-    out->rows = (hn_rows){
-        .rows = n, .scenario = b->scenario, .ids = b->id, .values = b->value, .list_begin = b->list_begin,
-        .list_ids = b->list_id, .labels = block->labels ? b->label : NULL,
-        .weights = block->weights ? b->weight : NULL, .ordinal = block->ordinal ? b->ordinal : NULL,
-        .user = block->user ? b->user : NULL};
+    out->rows = (hn_rows){.rows = n,
+                          .scenario = b->scenario,
+                          .ids = b->id,
+                          .values = b->value,
+                          .list_begin = b->list_begin,
+                          .list_ids = b->list_id,
+                          .labels = block->labels ? b->label : NULL,
+                          .weights = block->weights ? b->weight : NULL,
+                          .ordinal = block->ordinal ? b->ordinal : NULL,
+                          .user = block->user ? b->user : NULL};
 }
 
-static hn_status check_block(const hn_schema *schema, const hn_side_tables *tables, const hn_impressions *block,
-                             const hn_encode_options *options, hn_error *err) {
+static hn_status check_block(const hn_schema *schema, const hn_side_tables *tables,
+                             const hn_impressions *block, const hn_encode_options *options,
+                             hn_error *err) {
     if (block->log_slots != schema->sources.log_slots || block->tables != schema->config->n_tables)
-        return hn_fail(err, HN_FAILED, "rows with %d slots and %d tables were digested for another schema, "
-                       "which has %d and %d", block->log_slots, block->tables, schema->sources.log_slots,
+        return hn_fail(err, HN_FAILED,
+                       "rows with %d slots and %d tables were digested for another schema, "
+                       "which has %d and %d",
+                       block->log_slots, block->tables, schema->sources.log_slots,
                        schema->config->n_tables);
     for (int32_t t = 0; t < schema->config->n_tables; t++)
         if (!tables || tables->n <= t || tables->items[t].slots != schema->sources.table_slots[t])
@@ -189,8 +211,10 @@ static hn_status check_block(const hn_schema *schema, const hn_side_tables *tabl
                            schema->config->tables[t].name);
     for (int32_t r = 0; r < schema->n_rates && options->training; r++)
         if (!schema->rates[r].folds.begin)
-            return hn_fail(err, HN_FAILED, "features.%s: training rows can only be encoded while the schema "
-                           "is fitted; its folds are not kept", schema->rates[r].feature->name);
+            return hn_fail(err, HN_FAILED,
+                           "features.%s: training rows can only be encoded while the schema "
+                           "is fitted; its folds are not kept",
+                           schema->rates[r].feature->name);
     return HN_OK;
 }
 
@@ -209,8 +233,9 @@ hn_status hn_encode_rows(hn_encoded *out, const hn_schema *schema, const hn_side
     if (!rows) HN_TRY(choose_all(&rows, b, (size_t)n, err));
     for (int32_t i = 0; i < n; i += HN_ENCODE_CHUNK) {
         const int32_t m = n - i < HN_ENCODE_CHUNK ? n - i : HN_ENCODE_CHUNK;
-        hn_encode_chunk(b->id + (size_t)i * shape->ids, shape->ids, b->value + (size_t)i * shape->values,
-                        shape->values, schema, tables, block, rows + i, m, options, b->absent_of);
+        hn_encode_chunk(b->id + (size_t)i * shape->ids, shape->ids,
+                        b->value + (size_t)i * shape->values, shape->values, schema, tables, block,
+                        rows + i, m, options, b->absent_of);
     }
     HN_TRY(encode_lists(out, schema, tables, block, rows, n, options, err));
     carry(out, block, rows, n);

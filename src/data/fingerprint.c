@@ -18,14 +18,17 @@ static void hash_text(char out[HN_FINGERPRINT_BYTES], const hn_text *text) {
              (unsigned long long)hash.low64);
 }
 
-static bool begins(const char *line, const char *key) { return strncmp(line, key, strlen(key)) == 0; }
+static bool begins(const char *line, const char *key) {
+    return strncmp(line, key, strlen(key)) == 0;
+}
 
 /* Sections stand at the left margin of the resolved config, in a fixed order and form. */
 static void add_config(hn_text *text, const hn_config *config) {
     bool skip = false;
     for (const char *line = config->yaml ? config->yaml : ""; *line;) {
         const size_t n = strcspn(line, "\n") + (line[strcspn(line, "\n")] == '\n');
-        if (line[0] != ' ') skip = begins(line, "model:") || begins(line, "train:") || begins(line, "report:");
+        if (line[0] != ' ')
+            skip = begins(line, "model:") || begins(line, "train:") || begins(line, "report:");
         if (!skip) hn_text_bytes(text, line, n);
         line += n;
     }
@@ -40,7 +43,8 @@ static hn_status finish(char out[HN_FINGERPRINT_BYTES], hn_text *text, hn_error 
     return failed ? hn_no_memory(err, "a fingerprint") : HN_OK;
 }
 
-hn_status hn_fingerprint_config(char out[HN_FINGERPRINT_BYTES], const hn_config *config, hn_error *err) {
+hn_status hn_fingerprint_config(char out[HN_FINGERPRINT_BYTES], const hn_config *config,
+                                hn_error *err) {
     hn_text text = {0};
     hn_text_add(&text, DATASET_FORM);
     add_config(&text, config);
@@ -49,24 +53,27 @@ hn_status hn_fingerprint_config(char out[HN_FINGERPRINT_BYTES], const hn_config 
 
 static hn_status add_file(hn_text *text, const char *path, hn_error *err) {
     struct stat s;
-    if (stat(path, &s) != 0) return hn_fail(err, HN_NO_INPUT, "%s: cannot be read; does it exist?", path);
+    if (stat(path, &s) != 0)
+        return hn_fail(err, HN_NO_INPUT, "%s: cannot be read; does it exist?", path);
     const char *const slash = strrchr(path, '/');
     hn_text_add(text, "%s %lld %lld.%09ld\n", slash ? slash + 1 : path, (long long)s.st_size,
                 (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
     return HN_OK;
 }
 
-static hn_status add_files(hn_text *text, bool *steady, const hn_config *config, const hn_config_source *source,
-                           hn_error *err) {
+static hn_status add_files(hn_text *text, bool *steady, const hn_config *config,
+                           const hn_config_source *source, hn_error *err) {
     hn_paths paths;
     for (int32_t i = 0; i < source->files.n; i++)
         if (strcmp(source->files.items[i], "-") == 0) {
             *steady = false;
             return HN_OK;
         }
-    HN_TRY(hn_paths_glob(&paths, config->dir, (const char *const *)source->files.items, (size_t)source->files.n, err));
+    HN_TRY(hn_paths_glob(&paths, config->dir, (const char *const *)source->files.items,
+                         (size_t)source->files.n, err));
     hn_status status = HN_OK;
-    for (size_t i = 0; i < paths.n && status == HN_OK; i++) status = add_file(text, paths.paths[i], err);
+    for (size_t i = 0; i < paths.n && status == HN_OK; i++)
+        status = add_file(text, paths.paths[i], err);
     hn_paths_free(&paths);
     return status;
 }

@@ -9,7 +9,8 @@ enum { HN_FINGERPRINT_BYTES = 40 }; /* of the text, with its NUL */
 
 /* Of the part of the config that data depends on: all but model, report and the settings
  * of training that only order batches. */
-hn_status hn_fingerprint_config(char out[HN_FINGERPRINT_BYTES], const hn_config *config, hn_error *err);
+hn_status hn_fingerprint_config(char out[HN_FINGERPRINT_BYTES], const hn_config *config,
+                                hn_error *err);
 /* Also of the files: names, sizes and times of the log, the tables and the warm start's
  * pack. `*steady` is false when they cannot be known to be the same (standard input). */
 hn_status hn_fingerprint_data(char out[HN_FINGERPRINT_BYTES], bool *steady, const hn_config *config,

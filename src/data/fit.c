@@ -12,7 +12,8 @@
 /* ---- Parts ---------------------------------------------------------------------------------- */
 
 static hn_fit_part *add_part(hn_fit *fit, int32_t index,
-                             hn_status (*add)(hn_fit *, hn_fit_part *, const hn_fit_block *, hn_error *),
+                             hn_status (*add)(hn_fit *, hn_fit_part *, const hn_fit_block *,
+                                              hn_error *),
                              hn_status (*finish)(hn_fit *, hn_fit_part *, hn_error *)) {
     hn_fit_part *const part = &fit->parts[fit->n_parts++];
     *part = (hn_fit_part){.add = add, .finish = finish, .index = index};
@@ -27,7 +28,8 @@ static int32_t count_tallies(const hn_schema *schema) {
     int32_t n = schema->n_rates;
     for (int32_t i = 0; i < schema->n_roots; i++) n += schema->roots[i].kind == HN_ROOT_VOCABULARY;
     for (int32_t c = 0; c < schema->n_columns; c++)
-        n += number_needs_fit(&schema->columns[c]) && schema->columns[c].scale.how == HN_SCALE_BUCKETS;
+        n += number_needs_fit(&schema->columns[c]) &&
+             schema->columns[c].scale.how == HN_SCALE_BUCKETS;
     return n;
 }
 
@@ -41,9 +43,10 @@ static hn_status share_memory(hn_fit *fit, hn_error *err) {
     return HN_OK;
 }
 
-static hn_status add_tally_part(hn_fit *fit, int32_t index, int32_t counters,
-                                hn_status (*add)(hn_fit *, hn_fit_part *, const hn_fit_block *, hn_error *),
-                                hn_status (*finish)(hn_fit *, hn_fit_part *, hn_error *), hn_error *err) {
+static hn_status
+add_tally_part(hn_fit *fit, int32_t index, int32_t counters,
+               hn_status (*add)(hn_fit *, hn_fit_part *, const hn_fit_block *, hn_error *),
+               hn_status (*finish)(hn_fit *, hn_fit_part *, hn_error *), hn_error *err) {
     hn_fit_part *const part = add_part(fit, index, add, finish);
     return hn_tally_create(&part->tally, counters, fit->tally_bytes, fit->options->dir, err);
 }
@@ -52,7 +55,8 @@ static hn_status add_tally_part(hn_fit *fit, int32_t index, int32_t counters,
 static hn_status make_parts(hn_fit *fit, hn_error *err) {
     const hn_schema *const schema = fit->schema;
     for (int32_t r = 0; r < schema->n_rates; r++)
-        HN_TRY(add_tally_part(fit, r, 1 + 2 * schema->rates[r].n_tasks, hn_fit_add_rate, hn_fit_finish_rate, err));
+        HN_TRY(add_tally_part(fit, r, 1 + 2 * schema->rates[r].n_tasks, hn_fit_add_rate,
+                              hn_fit_finish_rate, err));
     for (int32_t i = 0; i < schema->n_roots; i++)
         if (schema->roots[i].kind == HN_ROOT_VOCABULARY)
             HN_TRY(add_tally_part(fit, i, 1, hn_fit_add_root, hn_fit_finish_root, err));
@@ -70,8 +74,8 @@ static hn_status make_parts(hn_fit *fit, hn_error *err) {
 
 static hn_status create_parts(hn_fit *fit, hn_error *err) {
     const hn_schema *const schema = fit->schema;
-    const size_t most = (size_t)schema->n_rates + (size_t)schema->n_roots + (size_t)schema->n_columns + 1 +
-                        (size_t)schema->config->n_tables;
+    const size_t most = (size_t)schema->n_rates + (size_t)schema->n_roots +
+                        (size_t)schema->n_columns + 1 + (size_t)schema->config->n_tables;
     fit->parts = hn_alloc_zero(most, sizeof *fit->parts);
     if (!fit->parts) return hn_no_memory(err, "the fit");
     HN_TRY(hn_fit_counts_create(fit, err));
@@ -82,11 +86,13 @@ static hn_status create_parts(hn_fit *fit, hn_error *err) {
 static void free_fit(hn_fit *fit) {
     for (int32_t i = 0; fit->parts && i < fit->n_parts; i++) hn_tally_free(fit->parts[i].tally);
     hn_free(fit->parts);
-    for (int32_t t = 0; fit->table_first && t < fit->counts->tables; t++) hn_free(fit->table_first[t]);
+    for (int32_t t = 0; fit->table_first && t < fit->counts->tables; t++)
+        hn_free(fit->table_first[t]);
     hn_free(fit->table_first);
 }
 
-/* ---- The pass ---------------------------------------------------------------------------------- */
+/* ---- The pass ----------------------------------------------------------------------------------
+ */
 
 typedef struct fit_window {
     hn_fit *fit;
@@ -103,7 +109,8 @@ static void find_training(void *user, int64_t item, int32_t worker) {
     fit_window *const w = user;
     const hn_spool_buffer *const read = &w->pass->blocks[item];
     const size_t rows = (size_t)read->block.rows;
-    w->status[item] = hn_grow(&w->training[item], &w->capacity[item], rows, sizeof **w->training, &w->errors[item]);
+    w->status[item] = hn_grow(&w->training[item], &w->capacity[item], rows, sizeof **w->training,
+                              &w->errors[item]);
     if (w->status[item] != HN_OK) return;
     int32_t n = 0;
     for (size_t i = 0; i < rows; i++)
@@ -131,7 +138,8 @@ static void finish_part(void *user, int64_t item, int32_t worker) {
 /* The first failure in the order of parts. */
 static hn_status check_parts(const hn_fit *fit, hn_error *err) {
     for (int32_t i = 0; i < fit->n_parts; i++)
-        if (fit->parts[i].status != HN_OK) return hn_fail(err, fit->parts[i].status, "%s", fit->parts[i].error.text);
+        if (fit->parts[i].status != HN_OK)
+            return hn_fail(err, fit->parts[i].status, "%s", fit->parts[i].error.text);
     return HN_OK;
 }
 
@@ -150,7 +158,8 @@ static hn_status feed_all(fit_window *w, hn_error *err) {
     w->capacity = hn_alloc_zero(n, sizeof *w->capacity);
     w->status = hn_alloc_zero(n, sizeof *w->status);
     w->errors = hn_alloc_zero(n, sizeof *w->errors);
-    if (!w->blocks || !w->training || !w->capacity || !w->status || !w->errors) return hn_no_memory(err, "the fit");
+    if (!w->blocks || !w->training || !w->capacity || !w->status || !w->errors)
+        return hn_no_memory(err, "the fit");
     for (;;) {
         HN_TRY(hn_pass_next(w->pass, err));
         if (w->pass->n == 0) return HN_OK;
@@ -173,7 +182,8 @@ static hn_status run_pass(hn_fit *fit, const hn_spool *spool, hn_error *err) {
     return status;
 }
 
-/* ---- The whole ---------------------------------------------------------------------------------- */
+/* ---- The whole ----------------------------------------------------------------------------------
+ */
 
 static hn_status find_old_values(hn_schema *schema, hn_pack *init, hn_error *err) {
     HN_TRY(hn_schema_inherit(schema, init, err));
@@ -191,13 +201,15 @@ static void tell_news(const hn_schema *schema, const hn_fit_options *options) {
     for (int32_t i = 0; i < schema->n_roots; i++) {
         const hn_root *const root = &schema->roots[i];
         if (root->kind == HN_ROOT_VOCABULARY)
-            hn_say(options->run, HN_LOG_INFO, "features.%s: %u new values, %u in all%s", root->feature->name,
-                   root->fresh, root->vocabulary.size, root->n_old ? "" : " (the feature is new)");
+            hn_say(options->run, HN_LOG_INFO, "features.%s: %u new values, %u in all%s",
+                   root->feature->name, root->fresh, root->vocabulary.size,
+                   root->n_old ? "" : " (the feature is new)");
     }
     for (int32_t c = 0; c < schema->n_columns; c++) kept += schema->columns[c].kept;
     if (kept > 0)
-        hn_say(options->run, HN_LOG_INFO, "%d scales and buckets of numbers are those of %s; rates are fitted anew",
-               kept, hn_pack_path(options->init));
+        hn_say(options->run, HN_LOG_INFO,
+               "%d scales and buckets of numbers are those of %s; rates are fitted anew", kept,
+               hn_pack_path(options->init));
 }
 
 /* The old values are the pack's memory, which may be closed once the fit is done. */
@@ -209,8 +221,9 @@ static void forget_old_values(hn_schema *schema) {
  * the harmonic mean over negatives (kept rows / rows there were). */
 static void set_sampling(hn_schema *schema, const hn_fit_counts *counts) {
     for (int32_t m = 0; m < counts->scenarios; m++)
-        schema->sampling[m] = counts->negatives[m] > 0 ? counts->negatives[m] / counts->negatives_before[m]
-                                                       : schema->config->sampling;
+        schema->sampling[m] = counts->negatives[m] > 0
+                                  ? counts->negatives[m] / counts->negatives_before[m]
+                                  : schema->config->sampling;
 }
 
 static hn_status fit_all(hn_fit *fit, const hn_spool *spool, hn_error *err) {
@@ -220,7 +233,8 @@ static hn_status fit_all(hn_fit *fit, const hn_spool *spool, hn_error *err) {
     HN_TRY(run_pass(fit, spool, err));
     hn_pool_run(fit->options->pool, fit->n_parts, finish_part, fit);
     HN_TRY(check_parts(fit, err));
-    memcpy(schema->scenario_rows, fit->counts->rows, (size_t)fit->counts->scenarios * sizeof(uint64_t));
+    memcpy(schema->scenario_rows, fit->counts->rows,
+           (size_t)fit->counts->scenarios * sizeof(uint64_t));
     set_sampling(schema, fit->counts);
     hn_schema_complete(schema);
     tell_news(schema, fit->options);

@@ -22,8 +22,8 @@ void hn_fit_counts_free(hn_fit_counts *counts);
 
 typedef struct hn_fit_options {
     const hn_side_tables *tables;
-    hn_pack *init;    /* of a warm start; NULL */
-    const char *dir;  /* for spills */
+    hn_pack *init;   /* of a warm start; NULL */
+    const char *dir; /* for spills */
     hn_pool *pool;
     const hn_run *run;
 } hn_fit_options;

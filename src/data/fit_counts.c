@@ -11,7 +11,8 @@ void hn_fit_counts_free(hn_fit_counts *counts) {
     hn_free(counts->positives);
     hn_free(counts->negatives);
     hn_free(counts->negatives_before);
-    for (int32_t t = 0; counts->table_rows && t < counts->tables; t++) hn_free(counts->table_rows[t]);
+    for (int32_t t = 0; counts->table_rows && t < counts->tables; t++)
+        hn_free(counts->table_rows[t]);
     hn_free(counts->table_rows);
     memset(counts, 0, sizeof *counts);
 }
@@ -20,7 +21,8 @@ static hn_status create_table(hn_fit *fit, int32_t t, hn_error *err) {
     const size_t rows = (size_t)fit->options->tables->items[t].rows + 1;
     fit->counts->table_rows[t] = hn_alloc_zero(rows, HN_SPLITS * sizeof(uint64_t));
     fit->table_first[t] = hn_alloc(rows, sizeof(uint64_t));
-    if (!fit->counts->table_rows[t] || !fit->table_first[t]) return hn_no_memory(err, "counts of a table's rows");
+    if (!fit->counts->table_rows[t] || !fit->table_first[t])
+        return hn_no_memory(err, "counts of a table's rows");
     memset(fit->table_first[t], 0xff, rows * sizeof(uint64_t));
     return HN_OK;
 }
@@ -45,7 +47,8 @@ hn_status hn_fit_counts_create(hn_fit *fit, hn_error *err) {
     return HN_OK;
 }
 
-hn_status hn_fit_add_cells(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block, hn_error *err) {
+hn_status hn_fit_add_cells(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block,
+                           hn_error *err) {
     (void)part, (void)err;
     hn_fit_counts *const counts = fit->counts;
     const hn_impressions *const rows = block->rows;
@@ -69,17 +72,21 @@ hn_status hn_fit_add_cells(hn_fit *fit, hn_fit_part *part, const hn_fit_block *b
     return HN_OK;
 }
 
-hn_status hn_fit_add_table(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block, hn_error *err) {
+hn_status hn_fit_add_table(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block,
+                           hn_error *err) {
     (void)err;
     const hn_impressions *const rows = block->rows;
     const size_t n = (size_t)fit->options->tables->items[part->index].rows + 1;
-    uint64_t *const counts = fit->counts->table_rows[part->index], *const first = fit->table_first[part->index];
+    uint64_t *const counts = fit->counts->table_rows[part->index],
+                    *const first = fit->table_first[part->index];
     for (int32_t i = 0; i < rows->rows; i++) {
         if (rows->split[i] >= HN_NO_SPLIT) continue;
-        const int32_t joined = rows->table_rows[(size_t)i * (size_t)rows->tables + (size_t)part->index];
+        const int32_t joined =
+            rows->table_rows[(size_t)i * (size_t)rows->tables + (size_t)part->index];
         const size_t row = joined == HN_TABLE_ROW_NONE ? n - 1 : (size_t)joined;
         counts[rows->split[i] * n + row]++;
-        if (rows->split[i] == HN_TRAIN && first[row] == UINT64_MAX) first[row] = block->first_row + (uint64_t)i;
+        if (rows->split[i] == HN_TRAIN && first[row] == UINT64_MAX)
+            first[row] = block->first_row + (uint64_t)i;
     }
     return HN_OK;
 }

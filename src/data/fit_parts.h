@@ -12,7 +12,7 @@ typedef struct hn_fit_part hn_fit_part;
 
 typedef struct hn_fit_block { /* what parts are given */
     const hn_impressions *rows;
-    uint64_t first_row;      /* its number in the spool */
+    uint64_t first_row;       /* its number in the spool */
     const uint32_t *training; /* [n_training] rows of the training split */
     int32_t n_training;
 } hn_fit_block;
@@ -31,16 +31,19 @@ struct hn_fit {
     hn_schema *schema;
     const hn_fit_options *options;
     hn_fit_counts *counts;
-    uint64_t **table_first; /* [tables] arrays of [rows + 1]: first training row of each table row */
+    uint64_t *
+        *table_first; /* [tables] arrays of [rows + 1]: first training row of each table row */
     hn_fit_part *parts;
     int32_t n_parts;
-    int64_t tally_bytes;    /* memory for each tally */
+    int64_t tally_bytes; /* memory for each tally */
 };
 
 /* fit_counts.c */
 hn_status hn_fit_counts_create(hn_fit *fit, hn_error *err);
-hn_status hn_fit_add_cells(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block, hn_error *err);
-hn_status hn_fit_add_table(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block, hn_error *err);
+hn_status hn_fit_add_cells(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block,
+                           hn_error *err);
+hn_status hn_fit_add_table(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block,
+                           hn_error *err);
 /* fit_ids.c: vocabularies */
 hn_status hn_fit_add_root(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block, hn_error *err);
 hn_status hn_fit_finish_root(hn_fit *fit, hn_fit_part *part, hn_error *err);
@@ -48,10 +51,12 @@ hn_status hn_fit_finish_root(hn_fit *fit, hn_fit_part *part, hn_error *err);
 bool hn_scale_needs_fit(const hn_scale *scale);
 /* Adds a number that `weight` training rows have to the tally (buckets) or the moments;
  * NaN: nothing. */
-hn_status hn_fit_number(hn_tally *tally, hn_moments *moments, const hn_scale *scale, double x, uint64_t weight,
-                        hn_error *err);
-hn_status hn_fit_scale(hn_scale *scale, hn_tally *tally, const hn_moments *moments, int32_t buckets, hn_error *err);
-hn_status hn_fit_add_number(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block, hn_error *err);
+hn_status hn_fit_number(hn_tally *tally, hn_moments *moments, const hn_scale *scale, double x,
+                        uint64_t weight, hn_error *err);
+hn_status hn_fit_scale(hn_scale *scale, hn_tally *tally, const hn_moments *moments, int32_t buckets,
+                       hn_error *err);
+hn_status hn_fit_add_number(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block,
+                            hn_error *err);
 hn_status hn_fit_finish_number(hn_fit *fit, hn_fit_part *part, hn_error *err);
 /* fit_rates.c */
 hn_status hn_fit_add_rate(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block, hn_error *err);

@@ -11,7 +11,8 @@ static void add_row(uint64_t *counts, const hn_rate *rate, const uint8_t *labels
     }
 }
 
-hn_status hn_fit_add_rate(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block, hn_error *err) {
+hn_status hn_fit_add_rate(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block,
+                          hn_error *err) {
     const hn_rate *const rate = &fit->schema->rates[part->index];
     const hn_impressions *const rows = block->rows;
     for (int32_t i = 0; i < block->n_training; i++) {
@@ -58,7 +59,8 @@ static hn_status fit_column(hn_fit *fit, hn_column *column, hn_tally *pairs, hn_
     hn_moments moments = {0};
     HN_TRY(hn_tally_create(&values, 1, fit->tally_bytes / 4, fit->options->dir, err));
     hn_status status = walk_seen(values, &moments, fit->schema, column, pairs, err);
-    if (status == HN_OK) status = hn_fit_scale(&column->scale, values, &moments, column->feature->buckets, err);
+    if (status == HN_OK)
+        status = hn_fit_scale(&column->scale, values, &moments, column->feature->buckets, err);
     hn_tally_free(values);
     return status;
 }
@@ -66,14 +68,17 @@ static hn_status fit_column(hn_fit *fit, hn_column *column, hn_tally *pairs, hn_
 hn_status hn_fit_finish_rate(hn_fit *fit, hn_fit_part *part, hn_error *err) {
     hn_schema *const schema = fit->schema;
     hn_rate *const rate = &schema->rates[part->index];
-    const hn_rate_fit_options options = {.name = rate->feature->name, .width = 1 + 2 * rate->n_tasks,
+    const hn_rate_fit_options options = {.name = rate->feature->name,
+                                         .width = 1 + 2 * rate->n_tasks,
                                          .past = rate->feature->fold_by == HN_FOLD_PAST,
-                                         .dir = fit->options->dir, .run = fit->options->run};
+                                         .dir = fit->options->dir,
+                                         .run = fit->options->run};
     HN_TRY(hn_rate_fit(&rate->totals, &rate->folds, part->tally, &options, err));
     find_base(rate);
     for (int32_t c = 0; c < schema->n_columns; c++) {
         hn_column *const column = &schema->columns[c];
-        if (column->rate != part->index || column->kept || !hn_scale_needs_fit(&column->scale)) continue;
+        if (column->rate != part->index || column->kept || !hn_scale_needs_fit(&column->scale))
+            continue;
         HN_TRY(fit_column(fit, column, part->tally, err));
     }
     return HN_OK;

@@ -12,7 +12,7 @@
 typedef struct hn_preparation {
     const hn_config *config;
     hn_pack *init;
-    char *dir;      /* for temporary files */
+    char *dir; /* for temporary files */
     hn_pool *pool;
     const hn_run *run;
     hn_schema *schema;
@@ -28,7 +28,8 @@ typedef struct hn_preparation {
 /* Reads tables and log, drops duplicates, fits. Zeroed but for the first five members. */
 hn_status hn_preparation_read(hn_preparation *preparation, hn_error *err);
 /* Encodes all rows; to the writer unless it is NULL. */
-hn_status hn_preparation_encode(hn_preparation *preparation, hn_block_writer *writer, hn_error *err);
+hn_status hn_preparation_encode(hn_preparation *preparation, hn_block_writer *writer,
+                                hn_error *err);
 void hn_preparation_free(hn_preparation *preparation);
 
 /* The data card. NULL without memory. */

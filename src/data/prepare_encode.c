@@ -23,14 +23,17 @@ typedef struct encoding {
     bool keep;        /* rows are written */
 } encoding;
 
-/* ---- Counts -------------------------------------------------------------------------------------- */
+/* ---- Counts
+ * -------------------------------------------------------------------------------------- */
 
 static hn_status create_counts(hn_encode_counts *counts, int32_t columns, hn_error *err) {
     const size_t n = (size_t)columns;
     counts->missing = hn_alloc_zero(n, sizeof *counts->missing);
     counts->unseen = hn_alloc_zero(n, sizeof *counts->unseen);
     counts->cells = hn_alloc_zero(n, sizeof *counts->cells);
-    return counts->missing && counts->unseen && counts->cells ? HN_OK : hn_no_memory(err, "counts of columns");
+    return counts->missing && counts->unseen && counts->cells
+               ? HN_OK
+               : hn_no_memory(err, "counts of columns");
 }
 
 static void free_counts(hn_encode_counts *counts) {
@@ -47,13 +50,15 @@ static void move_counts(hn_encode_counts *to, hn_encode_counts *from, int32_t co
     }
 }
 
-/* ---- A block ---------------------------------------------------------------------------------------- */
+/* ---- A block
+ * ---------------------------------------------------------------------------------------- */
 
 /* Numbers of the rows of each split, in order; `begin` has one more than there are splits. */
-static hn_status sort_by_split(block_work *work, size_t begin[HN_SPLITS + 1], const hn_impressions *block,
-                               hn_error *err) {
+static hn_status sort_by_split(block_work *work, size_t begin[HN_SPLITS + 1],
+                               const hn_impressions *block, hn_error *err) {
     size_t at[HN_SPLITS + 1] = {0};
-    HN_TRY(hn_grow(&work->rows, &work->rows_capacity, (size_t)block->rows, sizeof *work->rows, err));
+    HN_TRY(
+        hn_grow(&work->rows, &work->rows_capacity, (size_t)block->rows, sizeof *work->rows, err));
     for (int32_t i = 0; i < block->rows; i++)
         if (block->split[i] < HN_SPLITS) at[block->split[i] + 1]++;
     for (int32_t s = 0; s < HN_SPLITS; s++) at[s + 1] += at[s];
@@ -63,15 +68,19 @@ static hn_status sort_by_split(block_work *work, size_t begin[HN_SPLITS + 1], co
     return HN_OK;
 }
 
-static hn_status encode_block(const encoding *e, block_work *work, const hn_impressions *block, hn_error *err) {
+static hn_status encode_block(const encoding *e, block_work *work, const hn_impressions *block,
+                              hn_error *err) {
     size_t begin[HN_SPLITS + 1];
     HN_TRY(sort_by_split(work, begin, block, err));
     for (int32_t s = 0; s < HN_SPLITS; s++) {
         const uint32_t *const rows = work->rows + begin[s];
-        const hn_encode_options options = {.training = s == HN_TRAIN, .log_only = true, .counts = &work->counts[s]};
+        const hn_encode_options options = {
+            .training = s == HN_TRAIN, .log_only = true, .counts = &work->counts[s]};
         HN_TRY(hn_encode_rows(&work->encoded, e->p->schema, e->p->tables, block, rows,
                               (int32_t)(begin[s + 1] - begin[s]), &options, err));
-        if (e->keep) HN_TRY(hn_packed_fill(&work->packed[s], &e->record, &work->encoded.rows, block, rows, err));
+        if (e->keep)
+            HN_TRY(hn_packed_fill(&work->packed[s], &e->record, &work->encoded.rows, block, rows,
+                                  err));
     }
     return HN_OK;
 }
@@ -83,7 +92,8 @@ static void encode_job(void *user, int64_t item, int32_t worker) {
     work->status = encode_block(e, work, &e->pass->blocks[item].block, &work->error);
 }
 
-/* ---- The pass ------------------------------------------------------------------------------------------ */
+/* ---- The pass
+ * ------------------------------------------------------------------------------------------ */
 
 static hn_status write_window(encoding *e, hn_block_writer *writer, hn_error *err) {
     for (int32_t i = 0; i < e->pass->n; i++) {

@@ -31,7 +31,8 @@ hn_status hn_rate_totals_index(hn_rate_totals *totals, const char *what, hn_erro
     for (uint64_t i = 0; i < totals->n; i++) {
         if (i > 0 && totals->keys[i] <= totals->keys[i - 1]) {
             hn_free(start);
-            return hn_fail(err, HN_BAD_DATA, "%s: its keys are not in order; the file is damaged", what);
+            return hn_fail(err, HN_BAD_DATA, "%s: its keys are not in order; the file is damaged",
+                           what);
         }
         start[top_bits(totals->keys[i], bits) + 1]++;
     }
@@ -46,8 +47,10 @@ static int64_t bisect(const uint64_t *sorted, uint64_t begin, uint64_t end, uint
     while (begin < end) {
         const uint64_t middle = begin + (end - begin) / 2;
         if (sorted[middle] == wanted) return (int64_t)middle;
-        if (sorted[middle] < wanted) begin = middle + 1;
-        else end = middle;
+        if (sorted[middle] < wanted)
+            begin = middle + 1;
+        else
+            end = middle;
     }
     return -1;
 }
@@ -71,7 +74,8 @@ void hn_rate_folds_free(hn_rate_folds *folds) {
 
 const uint32_t *hn_rate_others_find(const hn_rate_folds *folds, int32_t width, uint64_t position,
                                     uint64_t fold) {
-    const int64_t at = bisect(folds->folds, folds->begin[position], folds->begin[position + 1], fold);
+    const int64_t at =
+        bisect(folds->folds, folds->begin[position], folds->begin[position + 1], fold);
     return at < 0 ? NULL : folds->others + (size_t)at * (size_t)width;
 }
 

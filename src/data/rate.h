@@ -14,9 +14,9 @@
  * bisection, so that it can lie in a mapped file. */
 typedef struct hn_rate_totals {
     uint64_t n;
-    uint64_t *keys;    /* [n] */
-    uint32_t *counts;  /* [n][width] */
-    uint64_t *start;   /* [2^bits + 1] first key of each top-bits value */
+    uint64_t *keys;   /* [n] */
+    uint32_t *counts; /* [n][width] */
+    uint64_t *start;  /* [2^bits + 1] first key of each top-bits value */
     int bits;
     int32_t width;
 } hn_rate_totals;
@@ -29,7 +29,7 @@ int64_t hn_rate_totals_find(const hn_rate_totals *totals, uint64_t key);
 /* What the training rows of each (key, fold) see, in the order of (key, fold): in memory,
  * or in a mapped temporary file where the memory limit is tight. */
 typedef struct hn_rate_folds {
-    uint64_t *begin;   /* [keys + 1] */
+    uint64_t *begin; /* [keys + 1] */
     uint64_t n;
     const uint64_t *folds;  /* [n] */
     const uint32_t *others; /* [n][width] */
@@ -54,10 +54,10 @@ uint64_t hn_rate_key_add(uint64_t key, uint64_t hash);
 double hn_rate_value(const uint32_t *counts, int32_t task, double smoothing, double base);
 
 typedef struct hn_rate_fit_options {
-    const char *name;    /* of the feature */
-    int32_t width;       /* counts of a key */
-    bool past;           /* only earlier folds are seen, else all but the own one */
-    const char *dir;     /* where the folds' file goes when memory is short */
+    const char *name; /* of the feature */
+    int32_t width;    /* counts of a key */
+    bool past;        /* only earlier folds are seen, else all but the own one */
+    const char *dir;  /* where the folds' file goes when memory is short */
     const hn_run *run;
 } hn_rate_fit_options;
 /* From a tally by (key, fold) with `width` counters, which is finished here. */

@@ -33,9 +33,10 @@ static hn_status add_counts(uint32_t *counts, const hn_tally_entry *entry, int32
     for (int32_t i = 0; i < width; i++) {
         const uint64_t sum = counts[i] + entry->counts[i];
         if (sum > UINT32_MAX)
-            return hn_fail(err, HN_BAD_DATA,
-                           "feature \"%s\": more than %u rows have the same key; make the key finer",
-                           name, UINT32_MAX);
+            return hn_fail(
+                err, HN_BAD_DATA,
+                "feature \"%s\": more than %u rows have the same key; make the key finer", name,
+                UINT32_MAX);
         counts[i] = (uint32_t)sum;
     }
     return HN_OK;
@@ -67,8 +68,10 @@ static void see_others(uint32_t *others, uint32_t *before, const uint32_t *total
                        const hn_tally_entry *entry, const hn_rate_fit_options *options) {
     for (int32_t i = 0; i < options->width; i++) {
         const uint32_t own = (uint32_t)entry->counts[i];
-        if (!options->past) others[i] = totals[i] - own;
-        else others[i] = entry->sub == HN_RATE_FOLD_UNKNOWN ? 0 : before[i];
+        if (!options->past)
+            others[i] = totals[i] - own;
+        else
+            others[i] = entry->sub == HN_RATE_FOLD_UNKNOWN ? 0 : before[i];
         before[i] += own;
     }
 }
@@ -100,8 +103,9 @@ static hn_status write_pairs(const pair_writer *to, const hn_rate_totals *totals
     return status;
 }
 
-static hn_status pairs_in_memory(hn_rate_folds *folds, const hn_rate_totals *totals, hn_tally *tally,
-                                 const hn_rate_fit_options *options, hn_error *err) {
+static hn_status pairs_in_memory(hn_rate_folds *folds, const hn_rate_totals *totals,
+                                 hn_tally *tally, const hn_rate_fit_options *options,
+                                 hn_error *err) {
     uint64_t *const numbers = hn_alloc(folds->n, sizeof *numbers);
     uint32_t *const others = hn_alloc(folds->n, (size_t)options->width * sizeof *others);
     folds->folds = numbers, folds->others = others;
@@ -121,8 +125,9 @@ static hn_status pairs_in_file(hn_rate_folds *folds, const hn_rate_totals *total
                              : MAP_FAILED;
     close(fd);
     if (mapped == MAP_FAILED)
-        return hn_fail(err, HN_IO_FAILED, "%s: no room for %zu bytes of rates by fold; free some disk",
-                       options->dir, bytes);
+        return hn_fail(err, HN_IO_FAILED,
+                       "%s: no room for %zu bytes of rates by fold; free some disk", options->dir,
+                       bytes);
     folds->mapped = mapped, folds->mapped_bytes = bytes;
     uint64_t *const numbers = mapped;
     uint32_t *const others = (uint32_t *)(numbers + folds->n);
@@ -136,7 +141,8 @@ static hn_status fit(hn_rate_totals *totals, hn_rate_folds *folds, hn_tally *tal
     const uint64_t width = (uint64_t)options->width;
     HN_TRY(count_keys(&keys, &pairs, tally, err));
     char what[200];
-    snprintf(what, sizeof what, "rate feature \"%s\" (%llu keys)", options->name, (unsigned long long)keys);
+    snprintf(what, sizeof what, "rate feature \"%s\" (%llu keys)", options->name,
+             (unsigned long long)keys);
     HN_TRY(hn_budget_need(options->run, keys * (8 + 4 * width + 2 * 8), what, err));
     totals->width = options->width;
     totals->n = keys;

@@ -21,19 +21,21 @@ typedef struct raw_reader {
     const hn_raw_options *options;
     hn_pool *pool;
     const hn_run *run;
-    bool drop;              /* duplicates */
+    bool drop; /* duplicates */
     hn_seen seen;
-    uint32_t *rows;         /* [n] numbers of the block's rows that are wanted */
+    uint32_t *rows; /* [n] numbers of the block's rows that are wanted */
     size_t n, rows_capacity;
     const hn_impressions *block;
-    piece *pieces;          /* [most] */
+    piece *pieces; /* [most] */
     int32_t most;
-    int64_t first;          /* piece of the block that pieces[0] is */
+    int64_t first; /* piece of the block that pieces[0] is */
 } raw_reader;
 
-/* ---- Which rows ------------------------------------------------------------------------------------ */
+/* ---- Which rows
+ * ------------------------------------------------------------------------------------ */
 
-static hn_status is_wanted(bool *wanted, raw_reader *r, const hn_impressions *block, size_t row, hn_error *err) {
+static hn_status is_wanted(bool *wanted, raw_reader *r, const hn_impressions *block, size_t row,
+                           hn_error *err) {
     const hn_raw_options *const options = r->options;
     *wanted = true;
     if (options->scoring) return HN_OK;
@@ -57,9 +59,12 @@ static hn_status choose(raw_reader *r, const hn_impressions *block, hn_error *er
     return HN_OK;
 }
 
-/* ---- Pieces ------------------------------------------------------------------------------------------ */
+/* ---- Pieces
+ * ------------------------------------------------------------------------------------------ */
 
-static size_t piece_begin(const raw_reader *r, int64_t item) { return (size_t)(r->first + item) * PIECE_ROWS; }
+static size_t piece_begin(const raw_reader *r, int64_t item) {
+    return (size_t)(r->first + item) * PIECE_ROWS;
+}
 
 static int32_t piece_rows(const raw_reader *r, int64_t item) {
     const size_t left = r->n - piece_begin(r, item);
@@ -71,8 +76,9 @@ static void encode_piece(void *user, int64_t item, int32_t worker) {
     const raw_reader *const r = user;
     piece *const p = &r->pieces[item];
     const hn_encode_options options = {0};
-    p->status = hn_encode_rows(&p->encoded, r->schema, r->tables, r->block, r->rows + piece_begin(r, item),
-                               piece_rows(r, item), &options, &p->error);
+    p->status =
+        hn_encode_rows(&p->encoded, r->schema, r->tables, r->block, r->rows + piece_begin(r, item),
+                       piece_rows(r, item), &options, &p->error);
 }
 
 /* Rows [begin, begin + n) of a block; what is addressed by number stays as it is. */
@@ -99,13 +105,15 @@ static hn_status give_pieces(const raw_reader *r, int32_t n, hn_error *err) {
     for (int32_t i = 0; i < n; i++) {
         const piece *const p = &r->pieces[i];
         if (p->status != HN_OK) return hn_fail(err, p->status, "%s", p->error.text);
-        const hn_impressions part = part_of(r->block, whole ? piece_begin(r, i) : 0, piece_rows(r, i));
+        const hn_impressions part =
+            part_of(r->block, whole ? piece_begin(r, i) : 0, piece_rows(r, i));
         HN_TRY(r->options->rows(r->options->user, &p->encoded.rows, whole ? &part : NULL, err));
     }
     return HN_OK;
 }
 
-static hn_status take_header(void *user, const char *text, size_t n, const char *delimiter, hn_error *err) {
+static hn_status take_header(void *user, const char *text, size_t n, const char *delimiter,
+                             hn_error *err) {
     const raw_reader *const r = user;
     return r->options->header(r->options->user, text, n, delimiter, err);
 }
@@ -124,17 +132,27 @@ static hn_status take_block(void *user, const hn_impressions *block, hn_error *e
 }
 
 hn_status hn_raw_read(hn_log_counts *counts, const hn_config *config, const hn_schema *schema,
-                      const hn_side_tables *tables, const hn_raw_options *options, hn_pool *pool, const hn_run *run,
-                      hn_error *err) {
-    raw_reader r = {.schema = schema, .tables = tables, .options = options, .pool = pool, .run = run,
-                    .drop = config->drop_duplicates, .most = hn_pool_threads(pool) * PIECES_PER_WORKER};
+                      const hn_side_tables *tables, const hn_raw_options *options, hn_pool *pool,
+                      const hn_run *run, hn_error *err) {
+    raw_reader r = {.schema = schema,
+                    .tables = tables,
+                    .options = options,
+                    .pool = pool,
+                    .run = run,
+                    .drop = config->drop_duplicates,
+                    .most = hn_pool_threads(pool) * PIECES_PER_WORKER};
     memset(counts, 0, sizeof *counts);
     r.pieces = hn_alloc_zero((size_t)r.most, sizeof *r.pieces);
     if (!r.pieces) return hn_no_memory(err, "rows to encode");
-    const hn_log_options log = {.files = options->files, .n_files = options->n_files, .scoring = options->scoring,
-                                .keep_lines = options->keep_lines, .header = options->header ? take_header : NULL,
-                                .block = take_block, .user = &r};
-    const hn_status status = hn_log_read(counts, config, hn_schema_sources(schema), tables, &log, pool, run, err);
+    const hn_log_options log = {.files = options->files,
+                                .n_files = options->n_files,
+                                .scoring = options->scoring,
+                                .keep_lines = options->keep_lines,
+                                .header = options->header ? take_header : NULL,
+                                .block = take_block,
+                                .user = &r};
+    const hn_status status =
+        hn_log_read(counts, config, hn_schema_sources(schema), tables, &log, pool, run, err);
     for (int32_t i = 0; i < r.most; i++) hn_encoded_free(&r.pieces[i].encoded);
     hn_free(r.pieces);
     hn_free(r.rows);

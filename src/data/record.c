@@ -8,8 +8,11 @@
 
 hn_record hn_record_of(const hn_schema *schema) {
     const hn_place *const log = &schema->places[0];
-    hn_record record = {.tables = schema->config->n_tables, .lists = log->lists, .ids = log->ids,
-                        .values = log->values, .tasks = schema->layout.tasks,
+    hn_record record = {.tables = schema->config->n_tables,
+                        .lists = log->lists,
+                        .ids = log->ids,
+                        .values = log->values,
+                        .tasks = schema->layout.tasks,
                         .scenarios = schema->layout.scenarios};
     record.table_row = HN_RECORD_FIXED;
     record.list_end = record.table_row + (size_t)record.tables * 4;
@@ -22,7 +25,8 @@ hn_record hn_record_of(const hn_schema *schema) {
 
 static void fill_record(uint8_t *to, const hn_record *record, const hn_rows *rows, size_t i,
                         const hn_impressions *block, uint32_t from) {
-    const size_t lists = (size_t)record->lists, ids = (size_t)record->ids, values = (size_t)record->values;
+    const size_t lists = (size_t)record->lists, ids = (size_t)record->ids,
+                 values = (size_t)record->values;
     memset(to + HN_RECORD_SCENARIO + 2, 0, 2);
     memset(to + record->label, 0, record->bytes - record->label);
     memcpy(to + HN_RECORD_ORDINAL, &rows->ordinal[i], 8);
@@ -44,9 +48,12 @@ hn_status hn_packed_fill(hn_packed *out, const hn_record *record, const hn_rows 
     out->rows = 0;
     out->n_list_ids = rows->list_begin[n * lists];
     HN_TRY(hn_grow(&out->records, &out->records_capacity, n * record->bytes, 1, err));
-    HN_TRY(hn_grow(&out->list_ids, &out->list_capacity, out->n_list_ids, sizeof *out->list_ids, err));
-    for (size_t i = 0; i < n; i++) fill_record(out->records + i * record->bytes, record, rows, i, block, from[i]);
-    if (out->n_list_ids > 0) memcpy(out->list_ids, rows->list_ids, out->n_list_ids * sizeof *out->list_ids);
+    HN_TRY(
+        hn_grow(&out->list_ids, &out->list_capacity, out->n_list_ids, sizeof *out->list_ids, err));
+    for (size_t i = 0; i < n; i++)
+        fill_record(out->records + i * record->bytes, record, rows, i, block, from[i]);
+    if (out->n_list_ids > 0)
+        memcpy(out->list_ids, rows->list_ids, out->n_list_ids * sizeof *out->list_ids);
     out->rows = n;
     return HN_OK;
 }

@@ -25,7 +25,13 @@ typedef struct hn_record {
 } hn_record;
 hn_record hn_record_of(const hn_schema *schema);
 
-enum { HN_RECORD_ORDINAL = 0, HN_RECORD_USER = 8, HN_RECORD_WEIGHT = 16, HN_RECORD_SCENARIO = 20, HN_RECORD_FIXED = 24 };
+enum {
+    HN_RECORD_ORDINAL = 0,
+    HN_RECORD_USER = 8,
+    HN_RECORD_WEIGHT = 16,
+    HN_RECORD_SCENARIO = 20,
+    HN_RECORD_FIXED = 24
+};
 
 /* Rows in records, not yet in a block: list_end counts from the first list id here. */
 typedef struct hn_packed {

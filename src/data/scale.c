@@ -117,7 +117,8 @@ static hn_status find_cuts(hn_scale *scale, hn_tally *tally, uint64_t values, ui
         const bool least = passed == 0;
         bool cut = values <= buckets;
         passed += entry->counts[0];
-        for (; j < buckets && (uint64_t)((unsigned __int128)j * weight / buckets) < passed; j++) cut = true;
+        for (; j < buckets && (uint64_t)((unsigned __int128)j * weight / buckets) < passed; j++)
+            cut = true;
         if (cut && !least) scale->cuts[scale->n_cuts++] = hn_number_of_order(entry->key);
     }
 }

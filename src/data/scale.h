@@ -9,7 +9,7 @@
 typedef struct hn_scale {
     hn_scaling how;
     double mean, deviation; /* of log1p of the number where `how` says so; deviation 0: constant */
-    double *cuts;           /* [n_cuts] ascending; a value is in the bucket that counts the cuts ≤ it */
+    double *cuts; /* [n_cuts] ascending; a value is in the bucket that counts the cuts ≤ it */
     int32_t n_cuts;
 } hn_scale;
 void hn_scale_free(hn_scale *scale);

@@ -19,9 +19,9 @@
  *   values of the fold column; a row whose `past` cell is absent sees nothing, and only
  *   held-out rows see it. An unknown key has the base rate and n = 0.
  *
- * Sections: "schema/plan" (JSON), "schema/scenario_rows", "schema/sampling", "schema/vocabulary/FEATURE",
- * "schema/scale/INPUT" (scaling, mean, deviation), "schema/cuts/INPUT",
- * "schema/rate/FEATURE/keys", "…/counts" and "…/base". */
+ * Sections: "schema/plan" (JSON), "schema/scenario_rows", "schema/sampling",
+ * "schema/vocabulary/FEATURE", "schema/scale/INPUT" (scaling, mean, deviation),
+ * "schema/cuts/INPUT", "schema/rate/FEATURE/keys", "…/counts" and "…/base". */
 #ifndef HN_DATA_SCHEMA_H
 #define HN_DATA_SCHEMA_H
 
@@ -49,14 +49,15 @@ const double *hn_schema_sampling(const hn_schema *schema);
 
 void hn_schema_save(const hn_schema *schema, hn_packer *packer);
 hn_status hn_schema_load(hn_schema **out, const hn_config *config, hn_pack *pack, hn_error *err);
-/* What is in it, for `info` and reports: each feature with cardinality, table size, side, width … */
+/* What is in it, for `info` and reports: each feature with cardinality, table size, side, width …
+ */
 json_t *hn_schema_describe(const hn_schema *schema);
 
 /* Encodes the rows of `tables` once, for a schema that will encode many rows: what a row
  * takes from a table is then copied. `tables` must stay as they are until they are bound
  * anew (NULL: no more). Changes no bit of what comes out. */
-hn_status hn_schema_bind(hn_schema *schema, const hn_side_tables *tables, hn_pool *pool, const hn_run *run,
-                         hn_error *err);
+hn_status hn_schema_bind(hn_schema *schema, const hn_side_tables *tables, hn_pool *pool,
+                         const hn_run *run, hn_error *err);
 
 /* Owned, growing memory for encoded rows; `rows` is the view. Zero-initialise. */
 typedef struct hn_encoded {

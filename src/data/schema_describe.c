@@ -28,8 +28,9 @@ static json_t *column_json(const hn_schema *schema, const hn_column *column) {
     for (size_t i = 0; i < schema->n_resolved; i++) {
         const hn_resolved *const r = &schema->resolved[i];
         if (strcmp(r->written, column->feature->column) != 0) continue;
-        return r->table < 0 ? json_string(r->column)
-                            : json_sprintf("%s.%s", schema->config->tables[r->table].name, r->column);
+        return r->table < 0
+                   ? json_string(r->column)
+                   : json_sprintf("%s.%s", schema->config->tables[r->table].name, r->column);
     }
     return json_null();
 }
@@ -38,7 +39,8 @@ static json_t *column_json(const hn_schema *schema, const hn_column *column) {
 static json_t *cardinality(const hn_schema *schema, const hn_column *column) {
     if (column->rate >= 0) return json_integer((json_int_t)schema->rates[column->rate].totals.n);
     if (column->kind == HN_COLUMN_NUMBER)
-        return column->scale.how == HN_SCALE_BUCKETS ? json_integer(column->scale.n_cuts + 1) : json_null();
+        return column->scale.how == HN_SCALE_BUCKETS ? json_integer(column->scale.n_cuts + 1)
+                                                     : json_null();
     const hn_root *const root = &schema->roots[column->root];
     if (root->kind == HN_ROOT_HASH) return json_integer(root->feature->hash);
     if (root->kind == HN_ROOT_INTEGER) return json_integer(root->feature->integer);
@@ -48,10 +50,11 @@ static json_t *cardinality(const hn_schema *schema, const hn_column *column) {
 json_t *hn_schema_describe_input(const hn_schema *schema, int32_t c) {
     const hn_column *const column = &schema->columns[c];
     const hn_input *const input = &schema->layout.inputs[c];
-    json_t *const out = json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:i}", "name", column->name, "feature",
-                                  column->feature->name, "kind", kind_name(column), "column",
-                                  column_json(schema, column), "side", side_names[column->side], "cardinality",
-                                  cardinality(schema, column), "width", input->width);
+    json_t *const out =
+        json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:i}", "name", column->name, "feature",
+                  column->feature->name, "kind", kind_name(column), "column",
+                  column_json(schema, column), "side", side_names[column->side], "cardinality",
+                  cardinality(schema, column), "width", input->width);
     if (!out) return NULL;
     if (input->table >= 0) {
         const hn_embedding *const table = &schema->layout.tables[input->table];
@@ -71,7 +74,8 @@ json_t *hn_schema_describe_input(const hn_schema *schema, int32_t c) {
 
 json_t *hn_schema_describe(const hn_schema *schema) {
     json_t *const inputs = json_array();
-    for (int32_t c = 0; c < schema->n_columns; c++) json_array_append_new(inputs, hn_schema_describe_input(schema, c));
-    return json_pack("{s:i, s:i, s:o}", "width", schema->layout.width, "shared_width", schema->layout.shared_width,
-                     "inputs", inputs);
+    for (int32_t c = 0; c < schema->n_columns; c++)
+        json_array_append_new(inputs, hn_schema_describe_input(schema, c));
+    return json_pack("{s:i, s:i, s:o}", "width", schema->layout.width, "shared_width",
+                     schema->layout.shared_width, "inputs", inputs);
 }

@@ -23,8 +23,9 @@ static json_t *plan_json(const hn_schema *schema) {
     for (size_t i = 0; i < schema->n_resolved; i++) {
         const hn_resolved *const r = &schema->resolved[i];
         const char *const table = r->table < 0 ? "" : schema->config->tables[r->table].name;
-        if (json_array_append_new(columns, json_pack("{s:s%, s:s, s:s%}", "name", r->written, strlen(r->written),
-                                                     "table", table, "column", r->column, strlen(r->column))))
+        if (json_array_append_new(columns, json_pack("{s:s%, s:s, s:s%}", "name", r->written,
+                                                     strlen(r->written), "table", table, "column",
+                                                     r->column, strlen(r->column))))
             break;
     }
     return json_pack("{s:i, s:o}", "version", 1, "columns", columns);
@@ -44,8 +45,8 @@ static void save_root(const hn_root *root, hn_packer *packer) {
     char name[NAME_BYTES];
     const uint64_t n = root->vocabulary.size;
     if (root->kind == HN_ROOT_VOCABULARY)
-        hn_packer_add(packer, named(name, "vocabulary", root->feature->name, ""), HN_PACK_U64, 1, &n,
-                      root->vocabulary.hashes);
+        hn_packer_add(packer, named(name, "vocabulary", root->feature->name, ""), HN_PACK_U64, 1,
+                      &n, root->vocabulary.hashes);
 }
 
 static void save_scale(const hn_column *column, hn_packer *packer) {
@@ -53,9 +54,11 @@ static void save_scale(const hn_column *column, hn_packer *packer) {
     if (column->kind == HN_COLUMN_ID || column->kind == HN_COLUMN_LIST) return;
     const uint64_t three = 3, n = (uint64_t)column->scale.n_cuts;
     const double statistics[] = {column->scale.how, column->scale.mean, column->scale.deviation};
-    hn_packer_add(packer, named(name, "scale", column->name, ""), HN_PACK_F64, 1, &three, statistics);
+    hn_packer_add(packer, named(name, "scale", column->name, ""), HN_PACK_F64, 1, &three,
+                  statistics);
     if (column->scale.how == HN_SCALE_BUCKETS)
-        hn_packer_add(packer, named(name, "cuts", column->name, ""), HN_PACK_F64, 1, &n, column->scale.cuts);
+        hn_packer_add(packer, named(name, "cuts", column->name, ""), HN_PACK_F64, 1, &n,
+                      column->scale.cuts);
 }
 
 static void save_rate(const hn_rate *rate, hn_packer *packer) {
@@ -63,30 +66,37 @@ static void save_rate(const hn_rate *rate, hn_packer *packer) {
     const uint64_t tasks = (uint64_t)rate->n_tasks;
     const uint64_t counts[2] = {rate->totals.n, 1 + 2 * tasks};
     const char *const feature = rate->feature->name;
-    hn_packer_add(packer, named(name, "rate", feature, "/keys"), HN_PACK_U64, 1, counts, rate->totals.keys);
-    hn_packer_add(packer, named(name, "rate", feature, "/counts"), HN_PACK_U32, 2, counts, rate->totals.counts);
-    hn_packer_add(packer, named(name, "rate", feature, "/base"), HN_PACK_F64, 1, &tasks, rate->base);
+    hn_packer_add(packer, named(name, "rate", feature, "/keys"), HN_PACK_U64, 1, counts,
+                  rate->totals.keys);
+    hn_packer_add(packer, named(name, "rate", feature, "/counts"), HN_PACK_U32, 2, counts,
+                  rate->totals.counts);
+    hn_packer_add(packer, named(name, "rate", feature, "/base"), HN_PACK_F64, 1, &tasks,
+                  rate->base);
 }
 
 void hn_schema_save(const hn_schema *schema, hn_packer *packer) {
     const uint64_t scenarios = (uint64_t)schema->layout.scenarios;
     hn_packer_add_text(packer, "schema/plan", schema->plan);
-    hn_packer_add(packer, "schema/scenario_rows", HN_PACK_U64, 1, &scenarios, schema->scenario_rows);
+    hn_packer_add(packer, "schema/scenario_rows", HN_PACK_U64, 1, &scenarios,
+                  schema->scenario_rows);
     hn_packer_add(packer, "schema/sampling", HN_PACK_F64, 1, &scenarios, schema->sampling);
     for (int32_t i = 0; i < schema->n_roots; i++) save_root(&schema->roots[i], packer);
     for (int32_t i = 0; i < schema->n_columns; i++) save_scale(&schema->columns[i], packer);
     for (int32_t i = 0; i < schema->n_rates; i++) save_rate(&schema->rates[i], packer);
 }
 
-/* ---- Loading ---------------------------------------------------------------------------------- */
+/* ---- Loading ----------------------------------------------------------------------------------
+ */
 
 static hn_status damaged(const hn_pack *pack, const char *what, hn_error *err) {
-    return hn_fail(err, HN_BAD_DATA, "%s: section \"%s\" does not fit the schema of its config; the file is "
-                   "damaged or of another config", hn_pack_path(pack), what);
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s: section \"%s\" does not fit the schema of its config; the file is "
+                   "damaged or of another config",
+                   hn_pack_path(pack), what);
 }
 
-static hn_status find_array(const hn_section **out, hn_pack *pack, const char *name, hn_pack_type type,
-                            int32_t dims, hn_error *err) {
+static hn_status find_array(const hn_section **out, hn_pack *pack, const char *name,
+                            hn_pack_type type, int32_t dims, hn_error *err) {
     HN_TRY(hn_pack_find(out, pack, name, type, err));
     return (*out)->dims == dims ? HN_OK : damaged(pack, name, err);
 }
@@ -99,14 +109,16 @@ static int32_t table_named(const hn_config *config, const char *name) {
 
 static hn_status load_column(hn_schema *schema, json_t *entry, const hn_pack *pack, hn_error *err) {
     const char *written, *table, *column;
-    if (json_unpack(entry, "{s:s, s:s, s:s}", "name", &written, "table", &table, "column", &column) != 0)
+    if (json_unpack(entry, "{s:s, s:s, s:s}", "name", &written, "table", &table, "column",
+                    &column) != 0)
         return damaged(pack, "schema/plan", err);
     const int32_t t = *table ? table_named(schema->config, table) : -1;
     if (*table && t < 0) return damaged(pack, "schema/plan", err);
     HN_TRY(hn_grow(&schema->resolved, &schema->resolved_capacity, schema->n_resolved + 1,
                    sizeof *schema->resolved, err));
     hn_resolved *const resolved = &schema->resolved[schema->n_resolved];
-    *resolved = (hn_resolved){hn_arena_strdup(&schema->arena, written), t, hn_arena_strdup(&schema->arena, column)};
+    *resolved = (hn_resolved){hn_arena_strdup(&schema->arena, written), t,
+                              hn_arena_strdup(&schema->arena, column)};
     if (!resolved->written || !resolved->column) return hn_no_memory(err, "column names");
     schema->n_resolved++;
     return HN_OK;
@@ -117,9 +129,10 @@ static hn_status load_plan(hn_schema *schema, hn_pack *pack, hn_error *err) {
     HN_TRY(hn_pack_find(&section, pack, "schema/plan", HN_PACK_BYTES, err));
     json_t *const plan = json_loadb(section->bytes, section->n_bytes, JSON_REJECT_DUPLICATES, NULL);
     json_t *const columns = json_object_get(plan, "columns");
-    hn_status status = json_is_array(columns) && json_integer_value(json_object_get(plan, "version")) == 1
-                           ? HN_OK
-                           : damaged(pack, "schema/plan", err);
+    hn_status status =
+        json_is_array(columns) && json_integer_value(json_object_get(plan, "version")) == 1
+            ? HN_OK
+            : damaged(pack, "schema/plan", err);
     for (size_t i = 0; status == HN_OK && i < json_array_size(columns); i++)
         status = load_column(schema, json_array_get(columns, i), pack, err);
     json_decref(plan);
@@ -131,15 +144,18 @@ static hn_status load_root(hn_root *root, hn_pack *pack, hn_error *err) {
     char name[NAME_BYTES];
     const hn_section *section;
     if (root->kind != HN_ROOT_VOCABULARY) return HN_OK;
-    HN_TRY(find_array(&section, pack, named(name, "vocabulary", root->feature->name, ""), HN_PACK_U64, 1, err));
+    HN_TRY(find_array(&section, pack, named(name, "vocabulary", root->feature->name, ""),
+                      HN_PACK_U64, 1, err));
     return hn_vocabulary_build(&root->vocabulary, section->bytes, section->dim[0], name, err);
 }
 
-static hn_status load_cuts(hn_scale *scale, const hn_section *section, const hn_pack *pack, hn_error *err) {
+static hn_status load_cuts(hn_scale *scale, const hn_section *section, const hn_pack *pack,
+                           hn_error *err) {
     const double *const cuts = section->bytes;
     const uint64_t n = section->dim[0];
     bool fine = n < INT32_MAX;
-    for (uint64_t i = 0; fine && i < n; i++) fine = isfinite(cuts[i]) && (i == 0 || cuts[i] > cuts[i - 1]);
+    for (uint64_t i = 0; fine && i < n; i++)
+        fine = isfinite(cuts[i]) && (i == 0 || cuts[i] > cuts[i - 1]);
     if (!fine) return damaged(pack, section->name, err);
     hn_scale_free(scale);
     scale->cuts = hn_alloc(n, sizeof *scale->cuts);
@@ -206,7 +222,8 @@ static hn_status load_scenarios(hn_schema *schema, hn_pack *pack, hn_error *err)
     memcpy(schema->scenario_rows, rows->bytes, rows->n_bytes);
     memcpy(schema->sampling, sampling->bytes, sampling->n_bytes);
     for (uint64_t m = 0; m < scenarios; m++)
-        if (!(schema->sampling[m] > 0 && schema->sampling[m] <= 1)) return damaged(pack, "schema/sampling", err);
+        if (!(schema->sampling[m] > 0 && schema->sampling[m] <= 1))
+            return damaged(pack, "schema/sampling", err);
     return HN_OK;
 }
 
@@ -215,7 +232,8 @@ static hn_status load(hn_schema *schema, hn_pack *pack, hn_error *err) {
     HN_TRY(hn_schema_build(schema, err));
     HN_TRY(load_scenarios(schema, pack, err));
     for (int32_t i = 0; i < schema->n_roots; i++) HN_TRY(load_root(&schema->roots[i], pack, err));
-    for (int32_t i = 0; i < schema->n_columns; i++) HN_TRY(load_scale(&schema->columns[i], pack, err));
+    for (int32_t i = 0; i < schema->n_columns; i++)
+        HN_TRY(load_scale(&schema->columns[i], pack, err));
     for (int32_t i = 0; i < schema->n_rates; i++) HN_TRY(load_rate(&schema->rates[i], pack, err));
     hn_schema_complete(schema);
     return HN_OK;
@@ -231,7 +249,8 @@ hn_status hn_schema_load(hn_schema **out, const hn_config *config, hn_pack *pack
     return status;
 }
 
-/* ---- Warm starts ---------------------------------------------------------------------------------- */
+/* ---- Warm starts
+ * ---------------------------------------------------------------------------------- */
 
 hn_status hn_schema_old_hashes(const uint64_t **out, size_t *n, hn_pack *init, const char *feature,
                                hn_error *err) {

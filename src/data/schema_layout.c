@@ -37,10 +37,11 @@ static void number_slots(hn_schema *schema) {
     const int32_t n = 1 + schema->config->n_tables;
     for (int32_t p = 0; p < n; p++) {
         if (p > 0)
-            places[p] = (hn_place){.first_id = places[p - 1].first_id + places[p - 1].ids,
-                                   .first_list = places[p - 1].first_list + places[p - 1].lists,
-                                   .first_value = places[p - 1].first_value + places[p - 1].values,
-                                   .first_column = places[p - 1].first_column + places[p - 1].columns};
+            places[p] =
+                (hn_place){.first_id = places[p - 1].first_id + places[p - 1].ids,
+                           .first_list = places[p - 1].first_list + places[p - 1].lists,
+                           .first_value = places[p - 1].first_value + places[p - 1].values,
+                           .first_column = places[p - 1].first_column + places[p - 1].columns};
         number_place(schema, p);
     }
     hn_layout *const layout = &schema->layout;
@@ -50,8 +51,8 @@ static void number_slots(hn_schema *schema) {
 }
 
 /* The embedding table of a column, made at its first use. */
-static hn_status embedding_of(int32_t *out, int32_t *width, hn_schema *schema, const hn_column *column,
-                              hn_error *err) {
+static hn_status embedding_of(int32_t *out, int32_t *width, hn_schema *schema,
+                              const hn_column *column, hn_error *err) {
     hn_layout *const layout = &schema->layout;
     hn_root *const root = column->root >= 0 ? &schema->roots[column->root] : NULL;
     const hn_config_feature *const feature = root ? root->feature : column->feature;
@@ -72,9 +73,14 @@ static hn_status add_input(hn_schema *schema, const hn_column *column, hn_error 
     hn_layout *const layout = &schema->layout;
     const hn_place *const place = &schema->places[column->place];
     hn_input *const input = &layout->inputs[layout->n_inputs++];
-    *input = (hn_input){.name = hn_strdup(column->name), .side = column->side, .table = -1, .width = 1,
-                        .column = layout->width, .pooling = column->feature->pooling,
-                        .kind = HN_INPUT_VALUE, .slot = place->first_value + column->slot};
+    *input = (hn_input){.name = hn_strdup(column->name),
+                        .side = column->side,
+                        .table = -1,
+                        .width = 1,
+                        .column = layout->width,
+                        .pooling = column->feature->pooling,
+                        .kind = HN_INPUT_VALUE,
+                        .slot = place->first_value + column->slot};
     if (!input->name) return hn_no_memory(err, "a layout");
     if (!hn_column_is_value(column)) {
         const bool list = column->kind == HN_COLUMN_LIST;
@@ -83,8 +89,10 @@ static hn_status add_input(hn_schema *schema, const hn_column *column, hn_error 
         HN_TRY(embedding_of(&input->table, &input->width, schema, column, err));
     }
     if (input->width < 1 || input->width > INT32_MAX - layout->width)
-        return hn_fail(err, HN_BAD_CONFIG, "features.%s.width: expected at least 1 and less than 2^31 in all, "
-                       "found %d", column->feature->name, input->width);
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "features.%s.width: expected at least 1 and less than 2^31 in all, "
+                       "found %d",
+                       column->feature->name, input->width);
     layout->width += input->width;
     if (input->side != HN_SIDE_ITEM) layout->shared_width = layout->width;
     return HN_OK;
@@ -98,11 +106,13 @@ hn_status hn_schema_arrange(hn_schema *schema, hn_error *err) {
     schema->list_columns = hn_arena_alloc(&schema->arena, n, sizeof *schema->list_columns);
     layout->inputs = hn_alloc_zero(n, sizeof *layout->inputs);
     layout->tables = hn_alloc_zero(n, sizeof *layout->tables);
-    if (!schema->by_place || !schema->list_columns || !layout->inputs || !layout->tables) return hn_no_memory(err, "a layout");
+    if (!schema->by_place || !schema->list_columns || !layout->inputs || !layout->tables)
+        return hn_no_memory(err, "a layout");
     number_slots(schema);
     layout->scenarios = schema->config->scenario.names.n > 0 ? schema->config->scenario.names.n : 1;
     layout->tasks = schema->config->n_tasks;
-    for (int32_t c = 0; c < schema->n_columns; c++) HN_TRY(add_input(schema, &schema->columns[c], err));
+    for (int32_t c = 0; c < schema->n_columns; c++)
+        HN_TRY(add_input(schema, &schema->columns[c], err));
     return HN_OK;
 }
 

@@ -41,18 +41,23 @@ static hn_status owner_of(const hn_config_feature **out, const hn_config *config
     for (int32_t steps = 0; at->share; steps++) {
         const hn_config_feature *const next = feature_named(config, at->share);
         if (!next || (next->kind != HN_FEATURE_ID && next->kind != HN_FEATURE_LIST))
-            return hn_fail(err, HN_BAD_CONFIG, "features.%s.share: expected the name of an id or list feature, "
-                           "found \"%s\"", at->name, at->share);
+            return hn_fail(err, HN_BAD_CONFIG,
+                           "features.%s.share: expected the name of an id or list feature, "
+                           "found \"%s\"",
+                           at->name, at->share);
         if (steps > config->n_features)
-            return hn_fail(err, HN_BAD_CONFIG, "features.%s.share: features share in a circle; let one "
-                           "of them stand by itself", feature->name);
+            return hn_fail(err, HN_BAD_CONFIG,
+                           "features.%s.share: features share in a circle; let one "
+                           "of them stand by itself",
+                           feature->name);
         at = next;
     }
     *out = at;
     return HN_OK;
 }
 
-static hn_status find_root(int32_t *out, hn_schema *schema, const hn_config_feature *feature, hn_error *err) {
+static hn_status find_root(int32_t *out, hn_schema *schema, const hn_config_feature *feature,
+                           hn_error *err) {
     const hn_config_feature *owner = feature;
     HN_TRY(owner_of(&owner, schema->config, feature, err));
     for (*out = 0; *out < schema->n_roots; ++*out)
@@ -60,8 +65,10 @@ static hn_status find_root(int32_t *out, hn_schema *schema, const hn_config_feat
     const hn_root_kind kind = owner->hash > 0      ? HN_ROOT_HASH
                               : owner->integer > 0 ? HN_ROOT_INTEGER
                                                    : HN_ROOT_VOCABULARY;
-    if (owner->hash > (int64_t)UINT32_MAX - HN_ID_FIRST || owner->integer > (int64_t)UINT32_MAX - HN_ID_FIRST)
-        return hn_fail(err, HN_BAD_CONFIG, "features.%s: ids have 32 bits; ask for fewer", owner->name);
+    if (owner->hash > (int64_t)UINT32_MAX - HN_ID_FIRST ||
+        owner->integer > (int64_t)UINT32_MAX - HN_ID_FIRST)
+        return hn_fail(err, HN_BAD_CONFIG, "features.%s: ids have 32 bits; ask for fewer",
+                       owner->name);
     schema->roots[schema->n_roots++] = (hn_root){.feature = owner, .kind = kind, .embedding = -1};
     return HN_OK;
 }
@@ -81,7 +88,8 @@ static hn_status set_missing(hn_column *column, const hn_config_feature *feature
     column->missing_number = NAN;
     if (!feature->missing) return HN_OK;
     const size_t n = strlen(feature->missing);
-    if (column->from.kind != HN_SOURCE_NUMBER) column->missing_hash = hn_cell_hash(feature->missing, n);
+    if (column->from.kind != HN_SOURCE_NUMBER)
+        column->missing_hash = hn_cell_hash(feature->missing, n);
     else if (!hn_cell_number(&column->missing_number, feature->missing, n))
         return hn_fail(err, HN_BAD_CONFIG, "features.%s.missing: expected a number, found \"%s\"",
                        feature->name, feature->missing);
@@ -97,17 +105,26 @@ static hn_source_kind source_kind(const hn_schema *schema, const hn_column *colu
 static hn_status plan_plain(hn_schema *schema, const hn_config_feature *feature, hn_error *err) {
     char what[WHAT_MAX];
     hn_column *const column = &schema->columns[schema->n_columns];
-    *column = (hn_column){.name = feature->name, .feature = feature, .root = -1, .rate = -1,
+    *column = (hn_column){.name = feature->name,
+                          .feature = feature,
+                          .root = -1,
+                          .rate = -1,
                           .kind = feature->kind == HN_FEATURE_ID     ? HN_COLUMN_ID
                                   : feature->kind == HN_FEATURE_LIST ? HN_COLUMN_LIST
                                                                      : HN_COLUMN_NUMBER};
-    if (column->kind == HN_COLUMN_NUMBER) column->scale.how = feature->scaling;
-    else HN_TRY(find_root(&column->root, schema, feature, err));
+    if (column->kind == HN_COLUMN_NUMBER)
+        column->scale.how = feature->scaling;
+    else
+        HN_TRY(find_root(&column->root, schema, feature, err));
     if (column->kind == HN_COLUMN_LIST && schema->roots[column->root].kind == HN_ROOT_INTEGER)
-        return hn_fail(err, HN_BAD_CONFIG, "features.%s: a list cannot have the integers of \"%s\" as ids; "
-                       "use a vocabulary or hash", feature->name, schema->roots[column->root].feature->name);
-    const hn_source_want want = {.written = feature->column, .what = what_of(what, feature),
-                                 .kind = source_kind(schema, column), .delimiter = feature->delimiter,
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "features.%s: a list cannot have the integers of \"%s\" as ids; "
+                       "use a vocabulary or hash",
+                       feature->name, schema->roots[column->root].feature->name);
+    const hn_source_want want = {.written = feature->column,
+                                 .what = what_of(what, feature),
+                                 .kind = source_kind(schema, column),
+                                 .delimiter = feature->delimiter,
                                  .max_length = feature->max_length};
     HN_TRY(hn_schema_want(&column->from, schema, &want, err));
     HN_TRY(set_missing(column, feature, err));
@@ -141,14 +158,15 @@ static hn_status want_key(hn_reference *out, hn_side *side, hn_schema *schema, c
     return hn_schema_want(out, schema, &want, err);
 }
 
-static hn_status find_task(int32_t *out, const hn_config *config, const char *name, const char *what,
-                           hn_error *err) {
+static hn_status find_task(int32_t *out, const hn_config *config, const char *name,
+                           const char *what, hn_error *err) {
     for (*out = 0; *out < config->n_tasks; ++*out)
         if (strcmp(config->tasks[*out].name, name) == 0) return HN_OK;
     return hn_fail(err, HN_BAD_CONFIG, "%s: found no task \"%s\"", what, name);
 }
 
-static hn_status plan_rate_tasks(hn_rate *rate, hn_schema *schema, const char *what, hn_error *err) {
+static hn_status plan_rate_tasks(hn_rate *rate, hn_schema *schema, const char *what,
+                                 hn_error *err) {
     const hn_config *const config = schema->config;
     const hn_strings *const names = &rate->feature->rate_tasks;
     rate->n_tasks = names->n > 0 ? names->n : config->n_tasks;
@@ -166,9 +184,11 @@ static hn_status plan_fold(hn_rate *rate, hn_schema *schema, const char *what, h
     const hn_config_feature *const feature = rate->feature;
     if (feature->fold_by == HN_FOLD_HASH) return HN_OK;
     /* Optional: only training has folds, so files to be scored may lack the column. */
-    const hn_source_want want = {
-        .written = feature->fold_column, .what = what, .optional = true,
-        .kind = feature->fold_by == HN_FOLD_PAST ? HN_SOURCE_NUMBER : HN_SOURCE_HASH};
+    const hn_source_want want = {.written = feature->fold_column,
+                                 .what = what,
+                                 .optional = true,
+                                 .kind = feature->fold_by == HN_FOLD_PAST ? HN_SOURCE_NUMBER
+                                                                          : HN_SOURCE_HASH};
     return hn_schema_want(&rate->fold, schema, &want, err);
 }
 
@@ -182,9 +202,15 @@ static hn_status add_rate_column(hn_schema *schema, int32_t task, hn_side side, 
     if (!name) return hn_no_memory(err, feature->name);
     snprintf(name, length, "%s.%s", feature->name, tail);
     hn_column *const column = &schema->columns[schema->n_columns++];
-    *column = (hn_column){.name = name, .feature = feature, .root = -1, .side = side,
-                          .kind = count ? HN_COLUMN_COUNT : HN_COLUMN_RATE, .missing_number = NAN,
-                          .rate = schema->n_rates, .task = task, .scale.how = feature->scaling};
+    *column = (hn_column){.name = name,
+                          .feature = feature,
+                          .root = -1,
+                          .side = side,
+                          .kind = count ? HN_COLUMN_COUNT : HN_COLUMN_RATE,
+                          .missing_number = NAN,
+                          .rate = schema->n_rates,
+                          .task = task,
+                          .scale.how = feature->scaling};
     /* A count is always in log1p (buckets are the same either way). */
     if (count && feature->scaling == HN_SCALE_NONE) column->scale.how = HN_SCALE_LOG1P;
     if (count && feature->scaling == HN_SCALE_ZSCORE) column->scale.how = HN_SCALE_LOG1P_ZSCORE;
@@ -210,13 +236,15 @@ static hn_status plan_rate(hn_schema *schema, const hn_config_feature *feature, 
     return HN_OK;
 }
 
-/* ---- The whole --------------------------------------------------------------------------------- */
+/* ---- The whole ---------------------------------------------------------------------------------
+ */
 
 static hn_status check_names(const hn_schema *schema, hn_error *err) {
     for (int32_t i = 0; i < schema->n_columns; i++)
         for (int32_t j = 0; j < i; j++)
             if (strcmp(schema->columns[i].name, schema->columns[j].name) == 0)
-                return hn_fail(err, HN_BAD_CONFIG, "features: two inputs are named \"%s\"; rename a feature",
+                return hn_fail(err, HN_BAD_CONFIG,
+                               "features: two inputs are named \"%s\"; rename a feature",
                                schema->columns[i].name);
     return HN_OK;
 }
@@ -253,7 +281,8 @@ static bool reserve(hn_schema *schema) {
     schema->peeked = hn_arena_alloc(arena, 1 + tables, sizeof(hn_strings *));
     schema->places = hn_arena_alloc(arena, 1 + tables, sizeof *schema->places);
     schema->sources.table_slots = hn_arena_alloc(arena, 1 + tables, sizeof(int32_t));
-    schema->scenario_rows = hn_arena_alloc(arena, (size_t)config->scenario.names.n + 1, sizeof(uint64_t));
+    schema->scenario_rows =
+        hn_arena_alloc(arena, (size_t)config->scenario.names.n + 1, sizeof(uint64_t));
     schema->sampling = hn_arena_alloc(arena, (size_t)config->scenario.names.n + 1, sizeof(double));
     schema->sources.tables = config->n_tables;
     return schema->columns && schema->roots && schema->rates && schema->peeked && schema->places &&

@@ -6,7 +6,8 @@
 
 #include "data/schema_types.h"
 
-static hn_status columns_of(const hn_strings **out, hn_schema *schema, int32_t table, hn_error *err) {
+static hn_status columns_of(const hn_strings **out, hn_schema *schema, int32_t table,
+                            hn_error *err) {
     hn_strings **const slot = &schema->peeked[1 + table];
     if (!*slot) {
         hn_strings *const columns = hn_arena_alloc(&schema->arena, 1, sizeof *columns);
@@ -37,7 +38,8 @@ static const char *file_name(const hn_config *config, int32_t table) {
 /* ---- Names that say their file ---------------------------------------------------------- */
 
 /* The table named before the dot and the column after it; false where no table is. */
-static bool split_name(int32_t *table, const char **column, const hn_config *config, const char *written) {
+static bool split_name(int32_t *table, const char **column, const hn_config *config,
+                       const char *written) {
     const char *const dot = strchr(written, '.');
     if (!dot) return false;
     const size_t length = (size_t)(dot - written);
@@ -52,10 +54,13 @@ static bool split_name(int32_t *table, const char **column, const hn_config *con
 
 static hn_status not_there(const hn_strings *columns, const char *column, int32_t table,
                            const hn_schema *schema, const char *what, hn_error *err) {
-    const char *const near = hn_did_you_mean(column, (const char *const *)columns->items, (size_t)columns->n);
+    const char *const near =
+        hn_did_you_mean(column, (const char *const *)columns->items, (size_t)columns->n);
     return hn_fail(err, HN_BAD_CONFIG, "%s: found no column \"%s\" in %s%s%s%s%s", what, column,
-                   table < 0 ? "the log" : "table ", table < 0 ? "" : file_name(schema->config, table),
-                   near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "; name one of its columns");
+                   table < 0 ? "the log" : "table ",
+                   table < 0 ? "" : file_name(schema->config, table),
+                   near ? "; did you mean \"" : "", near ? near : "",
+                   near ? "\"?" : "; name one of its columns");
 }
 
 static hn_status check_there(hn_schema *schema, int32_t table, const char *column, const char *what,
@@ -86,12 +91,13 @@ static hn_status nowhere(hn_schema *schema, const char *name, const char *what, 
         near = hn_did_you_mean(name, (const char *const *)columns->items, (size_t)columns->n);
     }
     if (!near)
-        return hn_fail(err, HN_BAD_CONFIG,
-                       "%s: found no column \"%s\" in the log or a table; name one of their columns",
-                       what, name);
+        return hn_fail(
+            err, HN_BAD_CONFIG,
+            "%s: found no column \"%s\" in the log or a table; name one of their columns", what,
+            name);
     return hn_fail(err, HN_BAD_CONFIG,
-                   "%s: found no column \"%s\" in the log or a table; did you mean \"%s\" of %s?", what,
-                   name, near, file_name(schema->config, table - 1));
+                   "%s: found no column \"%s\" in the log or a table; did you mean \"%s\" of %s?",
+                   what, name, near, file_name(schema->config, table - 1));
 }
 
 static hn_status find_plain(int32_t *table, hn_schema *schema, const char *name, const char *what,
@@ -136,8 +142,10 @@ hn_status hn_schema_resolve(const hn_resolved **out, hn_schema *schema, const ch
     }
     *out = NULL;
     if (schema->frozen)
-        return hn_fail(err, HN_BAD_DATA, "%s: the schema does not say where column \"%s\" is; "
-                       "it was made for another config", what, written);
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s: the schema does not say where column \"%s\" is; "
+                       "it was made for another config",
+                       what, written);
     int32_t table;
     const char *column;
     if (split_name(&table, &column, schema->config, written)) {

@@ -37,9 +37,10 @@ typedef struct spool_parts { /* the arrays of a block in file order */
 /* Sizes from the shape; the pointers are filled by whoever has them. */
 static spool_parts measure(const hn_spool *spool, const block_entry *entry) {
     const size_t rows = (size_t)entry->rows;
-    spool_parts p = {.bytes = {rows * (size_t)spool->log_slots * sizeof(hn_slot), rows * 8, rows * 8,
-                         entry->n_lists * 8, rows * (size_t)spool->tables * 4, rows * 4,
-                         entry->sampled ? rows * 4 : 0, rows * 2, rows * (size_t)spool->tasks, rows}};
+    spool_parts p = {.bytes = {rows * (size_t)spool->log_slots * sizeof(hn_slot), rows * 8,
+                               rows * 8, entry->n_lists * 8, rows * (size_t)spool->tables * 4,
+                               rows * 4, entry->sampled ? rows * 4 : 0, rows * 2,
+                               rows * (size_t)spool->tasks, rows}};
     for (int32_t i = 0; i < PARTS; i++) p.total += p.bytes[i];
     return p;
 }
@@ -50,7 +51,8 @@ hn_status hn_spool_create(hn_spool **out, const char *dir, hn_error *err) {
     if (!spool) return hn_no_memory(err, "the spool");
     spool->fd = -1;
     spool->dir = hn_strdup(dir);
-    const hn_status status = spool->dir ? hn_temp_open(&spool->fd, dir, err) : hn_no_memory(err, "the spool");
+    const hn_status status =
+        spool->dir ? hn_temp_open(&spool->fd, dir, err) : hn_no_memory(err, "the spool");
     if (status != HN_OK) {
         spool->fd = -1;
         hn_spool_free(spool);
@@ -69,7 +71,8 @@ void hn_spool_free(hn_spool *spool) {
     hn_free(spool);
 }
 
-/* ---- Writing: the parts are cut into pieces that the workers write ------------------------------ */
+/* ---- Writing: the parts are cut into pieces that the workers write ------------------------------
+ */
 
 typedef struct piece {
     const uint8_t *from;
@@ -88,7 +91,8 @@ static void write_piece(void *user, int64_t item, int32_t worker) {
     (void)worker;
     const writing *const w = user;
     const piece *const p = &w->pieces[item];
-    w->status[item] = hn_fd_write_at(w->spool->fd, p->from, p->n, p->offset, w->spool->dir, &w->errors[item]);
+    w->status[item] =
+        hn_fd_write_at(w->spool->fd, p->from, p->n, p->offset, w->spool->dir, &w->errors[item]);
 }
 
 static size_t cut(piece *pieces, const spool_parts *parts, uint64_t offset) {
@@ -104,7 +108,8 @@ static size_t cut(piece *pieces, const spool_parts *parts, uint64_t offset) {
     return n;
 }
 
-static hn_status write_parts(const hn_spool *spool, const spool_parts *parts, hn_pool *pool, hn_error *err) {
+static hn_status write_parts(const hn_spool *spool, const spool_parts *parts, hn_pool *pool,
+                             hn_error *err) {
     const size_t most = parts->total / WRITE_AT_ONCE + PARTS;
     writing w = {.spool = spool};
     w.pieces = hn_alloc(most, sizeof *w.pieces);
@@ -129,7 +134,8 @@ static hn_status check_shape(hn_spool *spool, const hn_impressions *block, hn_er
         spool->tables = block->tables;
         spool->tasks = block->tasks;
     }
-    if (spool->log_slots == block->log_slots && spool->tables == block->tables && spool->tasks == block->tasks)
+    if (spool->log_slots == block->log_slots && spool->tables == block->tables &&
+        spool->tasks == block->tasks)
         return HN_OK;
     return hn_fail(err, HN_FAILED, "blocks of the log have different shapes");
 }
@@ -139,10 +145,12 @@ hn_status hn_spool_add(hn_spool *spool, const hn_impressions *block, hn_pool *po
     if (block->rows == 0) return HN_OK;
     HN_TRY(hn_grow(&spool->blocks, &spool->capacity, spool->n + 1, sizeof *spool->blocks, err));
     block_entry *const entry = &spool->blocks[spool->n];
-    *entry = (block_entry){spool->bytes, spool->rows, block->n_lists, block->rows, block->sampling != NULL};
+    *entry = (block_entry){spool->bytes, spool->rows, block->n_lists, block->rows,
+                           block->sampling != NULL};
     spool_parts p = measure(spool, entry);
-    const void *const from[PARTS] = {block->slots, block->ordinal, block->user, block->lists, block->table_rows,
-                                     block->weights, block->sampling, block->scenario, block->labels, block->split};
+    const void *const from[PARTS] = {
+        block->slots,   block->ordinal,  block->user,     block->lists,  block->table_rows,
+        block->weights, block->sampling, block->scenario, block->labels, block->split};
     memcpy(p.from, from, sizeof from);
     HN_TRY(write_parts(spool, &p, pool, err));
     spool->n++;
@@ -152,11 +160,14 @@ hn_status hn_spool_add(hn_spool *spool, const hn_impressions *block, hn_pool *po
     return HN_OK;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------- */
+/* ---- Reading
+ * ------------------------------------------------------------------------------------- */
 
 int64_t hn_spool_blocks(const hn_spool *spool) { return (int64_t)spool->n; }
 uint64_t hn_spool_rows(const hn_spool *spool) { return spool->rows; }
-uint64_t hn_spool_first_row(const hn_spool *spool, int64_t block) { return spool->blocks[block].first_row; }
+uint64_t hn_spool_first_row(const hn_spool *spool, int64_t block) {
+    return spool->blocks[block].first_row;
+}
 size_t hn_spool_block_bytes(const hn_spool *spool) { return spool->most_bytes; }
 
 void hn_spool_drop(hn_spool *spool, uint64_t *bits) {
@@ -180,12 +191,21 @@ hn_status hn_spool_read(hn_spool_buffer *out, const hn_spool *spool, int64_t blo
     for (int32_t i = 0; i < PARTS; i++) at[i + 1] = at[i] + p.bytes[i];
     mark_dropped(out->bytes + (at[9] - out->bytes), spool, entry);
     out->first_row = entry->first_row;
-    out->block = (hn_impressions){
-        .rows = entry->rows, .log_slots = spool->log_slots, .tables = spool->tables, .tasks = spool->tasks,
-        .slots = (const void *)at[0], .ordinal = (const void *)at[1], .user = (const void *)at[2],
-        .lists = (const void *)at[3], .n_lists = entry->n_lists, .table_rows = (const void *)at[4],
-        .weights = (const void *)at[5], .sampling = entry->sampled ? (const void *)at[6] : NULL,
-        .scenario = (const void *)at[7], .labels = at[8], .split = at[9]};
+    out->block = (hn_impressions){.rows = entry->rows,
+                                  .log_slots = spool->log_slots,
+                                  .tables = spool->tables,
+                                  .tasks = spool->tasks,
+                                  .slots = (const void *)at[0],
+                                  .ordinal = (const void *)at[1],
+                                  .user = (const void *)at[2],
+                                  .lists = (const void *)at[3],
+                                  .n_lists = entry->n_lists,
+                                  .table_rows = (const void *)at[4],
+                                  .weights = (const void *)at[5],
+                                  .sampling = entry->sampled ? (const void *)at[6] : NULL,
+                                  .scenario = (const void *)at[7],
+                                  .labels = at[8],
+                                  .split = at[9]};
     return HN_OK;
 }
 

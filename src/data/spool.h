@@ -21,7 +21,7 @@ size_t hn_spool_block_bytes(const hn_spool *spool);
 void hn_spool_drop(hn_spool *spool, uint64_t *bits);
 
 typedef struct hn_spool_buffer { /* zero-initialise; one for each block read at a time */
-    hn_impressions block; /* what was read, until the next read */
+    hn_impressions block;        /* what was read, until the next read */
     uint64_t first_row;
     uint8_t *bytes;
     size_t capacity;
@@ -34,12 +34,12 @@ void hn_spool_buffer_free(hn_spool_buffer *buffer);
 typedef struct hn_pass {
     hn_spool_buffer *blocks; /* [n] of the current window */
     int32_t n;
-    int64_t first;           /* number of its first block */
+    int64_t first; /* number of its first block */
     int32_t most;
     const hn_spool *spool;
     hn_pool *pool;
     const hn_run *run;
-    const char *phase;       /* for progress */
+    const char *phase; /* for progress */
     double started;
     hn_status *statuses;
     hn_error *errors;

@@ -28,7 +28,8 @@ static int32_t blocks_at_once(const hn_pass *pass, uint64_t worker_bytes) {
 hn_status hn_pass_open(hn_pass *out, const hn_spool *spool, hn_pool *pool, const hn_run *run,
                        const char *phase, uint64_t worker_bytes, hn_error *err) {
     *out = (hn_pass){.spool = spool, .pool = pool, .run = run, .phase = phase, .started = now()};
-    HN_TRY(hn_budget_need(run, hn_spool_block_bytes(spool) + worker_bytes, "a block of the log", err));
+    HN_TRY(
+        hn_budget_need(run, hn_spool_block_bytes(spool) + worker_bytes, "a block of the log", err));
     out->most = blocks_at_once(out, worker_bytes);
     const size_t n = (size_t)out->most;
     out->blocks = hn_alloc_zero(n, sizeof *out->blocks);
@@ -50,14 +51,19 @@ void hn_pass_close(hn_pass *pass) {
 static void read_block(void *user, int64_t item, int32_t worker) {
     (void)worker;
     hn_pass *const pass = user;
-    pass->statuses[item] = hn_spool_read(&pass->blocks[item], pass->spool, pass->first + item, &pass->errors[item]);
+    pass->statuses[item] =
+        hn_spool_read(&pass->blocks[item], pass->spool, pass->first + item, &pass->errors[item]);
 }
 
 static void tell_progress(const hn_pass *pass) {
     if (!pass->run || !pass->run->progress || pass->first >= hn_spool_blocks(pass->spool)) return;
-    const double done = (double)hn_spool_first_row(pass->spool, pass->first), seconds = now() - pass->started;
-    const hn_progress progress = {.phase = pass->phase, .done = done, .total = (double)hn_spool_rows(pass->spool),
-                                  .rows_per_s = seconds > 0 ? done / seconds : 0, .loss = __builtin_nan(""),
+    const double done = (double)hn_spool_first_row(pass->spool, pass->first),
+                 seconds = now() - pass->started;
+    const hn_progress progress = {.phase = pass->phase,
+                                  .done = done,
+                                  .total = (double)hn_spool_rows(pass->spool),
+                                  .rows_per_s = seconds > 0 ? done / seconds : 0,
+                                  .loss = __builtin_nan(""),
                                   .memory_bytes = hn_memory_resident()};
     pass->run->progress(pass->run->user, &progress);
 }
@@ -70,6 +76,7 @@ hn_status hn_pass_next(hn_pass *pass, hn_error *err) {
     tell_progress(pass);
     hn_pool_run(pass->pool, pass->n, read_block, pass);
     for (int32_t i = 0; i < pass->n; i++)
-        if (pass->statuses[i] != HN_OK) return hn_fail(err, pass->statuses[i], "%s", pass->errors[i].text);
+        if (pass->statuses[i] != HN_OK)
+            return hn_fail(err, pass->statuses[i], "%s", pass->errors[i].text);
     return HN_OK;
 }

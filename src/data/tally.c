@@ -2,11 +2,11 @@
  * so that a spill is one pass over the entries and growth moves only the index. */
 #include "data/tally.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/sort.h"
+#include "data/tally_sort.h"
 
 enum { ENTRY_WORDS = 3, FIRST_CAPACITY = 64, PREFETCH_FROM = 1 << 14 };
 
@@ -14,15 +14,15 @@ struct hn_tally {
     size_t counters, words; /* words of an entry */
     uint64_t *entries;      /* [n][words] */
     size_t n, capacity, most;
-    uint32_t *index;        /* position + 1; 0: free */
-    size_t index_size;      /* a power of 2, at least twice the capacity */
-    int shift;              /* 64 - log2(index_size) */
+    uint32_t *index;   /* position + 1; 0: free */
+    size_t index_size; /* a power of 2, at least twice the capacity */
+    int shift;         /* 64 - log2(index_size) */
     int64_t sorter_bytes;
     char *dir;
-    hn_sorter *sorter;      /* NULL until the first spill */
-    size_t at;              /* reading from memory */
-    uint64_t *merged;       /* reading from the sorter: the entry given out … */
-    const uint64_t *ahead;  /* … and the record that follows it */
+    hn_sorter *sorter;     /* NULL until the first spill */
+    size_t at;             /* reading from memory */
+    uint64_t *merged;      /* reading from the sorter: the entry given out … */
+    const uint64_t *ahead; /* … and the record that follows it */
 };
 
 static int compare_entries(const void *a, const void *b) {
@@ -111,8 +111,8 @@ static hn_status spill(hn_tally *tally, hn_error *err) {
     return HN_OK;
 }
 
-static hn_status add_entry(uint64_t **counts, hn_tally *tally, uint64_t key, uint64_t sub, uint64_t position,
-                           hn_error *err) {
+static hn_status add_entry(uint64_t **counts, hn_tally *tally, uint64_t key, uint64_t sub,
+                           uint64_t position, hn_error *err) {
     if (tally->n == tally->capacity)
         HN_TRY(tally->capacity < tally->most ? grow(tally, err) : spill(tally, err));
     const size_t mask = tally->index_size - 1;
@@ -126,8 +126,8 @@ static hn_status add_entry(uint64_t **counts, hn_tally *tally, uint64_t key, uin
     return HN_OK;
 }
 
-hn_status hn_tally_at(uint64_t **counts, hn_tally *tally, uint64_t key, uint64_t sub, uint64_t position,
-                      hn_error *err) {
+hn_status hn_tally_at(uint64_t **counts, hn_tally *tally, uint64_t key, uint64_t sub,
+                      uint64_t position, hn_error *err) {
     if (!tally->index) return add_entry(counts, tally, key, sub, position, err);
     const size_t mask = tally->index_size - 1;
     for (size_t slot = slot_of(tally, key, sub); tally->index[slot]; slot = (slot + 1) & mask) {
@@ -153,12 +153,14 @@ static void prefetch(const hn_tally *tally, const uint64_t *keys, int32_t n) {
     }
 }
 
-hn_status hn_tally_add_many(hn_tally *tally, const uint64_t *keys, const uint64_t *positions, int32_t n,
-                            hn_error *err) {
+hn_status hn_tally_add_many(hn_tally *tally, const uint64_t *keys, const uint64_t *positions,
+                            int32_t n, hn_error *err) {
     if (tally->index_size > PREFETCH_FROM) prefetch(tally, keys, n);
+    uint64_t *counts = NULL;
     for (int32_t i = 0; i < n; i++) {
-        uint64_t *counts;
-        HN_TRY(hn_tally_at(&counts, tally, keys[i], 0, positions[i], err));
+        /* Many columns repeat their value from row to row; a later position is never the first. */
+        const bool again = i > 0 && keys[i] == keys[i - 1] && positions[i] >= positions[i - 1];
+        if (!again) HN_TRY(hn_tally_at(&counts, tally, keys[i], 0, positions[i], err));
         ++*counts;
     }
     return HN_OK;
@@ -170,8 +172,7 @@ hn_status hn_tally_finish(hn_tally *tally, bool sorted, hn_error *err) {
     tally->ahead = NULL;
     /* The index isn't needed any more; a sorted rewind finds entries in order already. */
     if (!tally->sorter) {
-        if (sorted && tally->index)
-            qsort(tally->entries, tally->n, tally->words * 8, compare_entries);
+        if (sorted && tally->index) hn_tally_sort(tally->entries, tally->n, tally->words);
         hn_free(tally->index);
         tally->index = NULL;
         return HN_OK;

@@ -22,13 +22,14 @@ void hn_vocabulary_free(hn_vocabulary *vocabulary) {
 static hn_status insert(hn_vocabulary *vocabulary, uint64_t hash, uint32_t id, const char *what,
                         hn_error *err) {
     if (hash == HN_HASH_MISSING)
-        return hn_fail(err, HN_BAD_DATA, "%s: value %u is the hash of a missing cell; the file is damaged",
-                       what, id);
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s: value %u is the hash of a missing cell; the file is damaged", what, id);
     uint64_t slot = hn_vocabulary_slot(vocabulary, hash);
     for (; vocabulary->keys[slot]; slot = (slot + 1) & (vocabulary->capacity - 1))
         if (vocabulary->keys[slot] == hash)
-            return hn_fail(err, HN_BAD_DATA, "%s: values %u and %u are the same; the file is damaged",
-                           what, vocabulary->ids[slot], id);
+            return hn_fail(err, HN_BAD_DATA,
+                           "%s: values %u and %u are the same; the file is damaged", what,
+                           vocabulary->ids[slot], id);
     vocabulary->keys[slot] = hash;
     vocabulary->ids[slot] = id;
     return HN_OK;
@@ -41,13 +42,13 @@ static int log_of_capacity(size_t n) {
     return log;
 }
 
-hn_status hn_vocabulary_build(hn_vocabulary *out, const uint64_t *hashes, size_t n, const char *what,
-                              hn_error *err) {
+hn_status hn_vocabulary_build(hn_vocabulary *out, const uint64_t *hashes, size_t n,
+                              const char *what, hn_error *err) {
     memset(out, 0, sizeof *out);
     if (n == 0) return HN_OK;
     if (n > ((uint64_t)1 << MOST_VALUES_SHIFT) - 1 - HN_ID_FIRST)
-        return hn_fail(err, HN_BAD_DATA, "%s: %zu distinct values; ids have 32 bits: set max_size or hash",
-                       what, n);
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s: %zu distinct values; ids have 32 bits: set max_size or hash", what, n);
     const int log = log_of_capacity(n);
     hn_vocabulary made = {.capacity = (uint64_t)1 << log, .shift = 64 - log, .size = (uint32_t)n};
     made.keys = hn_alloc_zero(made.capacity, sizeof *made.keys);
@@ -99,11 +100,13 @@ static void keep_most_frequent(selection *chosen) {
 /* Memory stays within twice max_size however many candidates come. */
 static hn_status choose(selection *chosen, const candidate *one, const hn_vocabulary_rule *rule,
                         const hn_run *run, hn_error *err) {
-    if (chosen->most < SIZE_MAX / 2 && chosen->n >= 2 * chosen->most + 1024) keep_most_frequent(chosen);
+    if (chosen->most < SIZE_MAX / 2 && chosen->n >= 2 * chosen->most + 1024)
+        keep_most_frequent(chosen);
     if (chosen->n == chosen->capacity) {
         char what[200];
         snprintf(what, sizeof what, "the vocabulary of feature \"%s\"", rule->name);
-        HN_TRY(hn_budget_need(run, (uint64_t)chosen->capacity * 2 * sizeof *one, what, err));
+        /* Old and new while they grow; qsort takes as much again as it sorts. */
+        HN_TRY(hn_budget_need(run, (uint64_t)chosen->capacity * 3 * sizeof *one, what, err));
     }
     HN_TRY(hn_grow(&chosen->items, &chosen->capacity, chosen->n + 1, sizeof *chosen->items, err));
     chosen->items[chosen->n++] = *one;
@@ -127,8 +130,8 @@ static hn_status choose_all(selection *chosen, hn_tally *tally, const hn_vocabul
     return HN_OK;
 }
 
-static hn_status build_chosen(hn_vocabulary *out, const selection *chosen, const hn_vocabulary_rule *rule,
-                              const hn_run *run, hn_error *err) {
+static hn_status build_chosen(hn_vocabulary *out, const selection *chosen,
+                              const hn_vocabulary_rule *rule, const hn_run *run, hn_error *err) {
     const size_t n = rule->n_old + chosen->n;
     if (n == 0) return HN_OK;
     char what[200];
@@ -151,7 +154,8 @@ hn_status hn_vocabulary_fit(hn_vocabulary *out, hn_tally *tally, const hn_vocabu
     HN_TRY(hn_vocabulary_build(&old, rule->old, rule->n_old, rule->name, err));
     selection chosen = {.most = SIZE_MAX};
     if (rule->max_size > 0)
-        chosen.most = (uint64_t)rule->max_size > rule->n_old ? (size_t)rule->max_size - rule->n_old : 0;
+        chosen.most =
+            (uint64_t)rule->max_size > rule->n_old ? (size_t)rule->max_size - rule->n_old : 0;
     hn_status status = choose_all(&chosen, tally, &old, rule, run, err);
     hn_vocabulary_free(&old);
     if (status == HN_OK) status = build_chosen(out, &chosen, rule, run, err);

@@ -17,15 +17,15 @@ typedef struct hn_vocabulary {
 
 /* From hashes in id order. HN_BAD_DATA when one is twice there or is that of a missing
  * cell. `what` names it in messages. */
-hn_status hn_vocabulary_build(hn_vocabulary *out, const uint64_t *hashes, size_t n, const char *what,
-                              hn_error *err);
+hn_status hn_vocabulary_build(hn_vocabulary *out, const uint64_t *hashes, size_t n,
+                              const char *what, hn_error *err);
 void hn_vocabulary_free(hn_vocabulary *vocabulary);
 typedef struct hn_vocabulary_rule {
     const char *name;    /* of the feature, for messages */
     const uint64_t *old; /* [n_old] values that keep their ids (a warm start) */
     size_t n_old;
     int64_t min_count;
-    int64_t max_size;    /* 0: all */
+    int64_t max_size; /* 0: all */
 } hn_vocabulary_rule;
 /* From a tally of training rows by hash (one counter), which is finished here: ids by first
  * appearance; of more than max_size the most frequent (ties by first appearance). */

@@ -21,13 +21,16 @@ static uint64_t draw_skewed(uint64_t salt, uint64_t *counter, uint64_t n) {
 
 static void make_row(platform_row *row, uint64_t salt, uint64_t *c) {
     memset(row, 0, sizeof *row);
-    if (draw(salt, c, 20) > 0) sprintf(row->user, "u%d", (int)draw_skewed(salt, c, PLATFORM_USERS + 5));
-    if (draw(salt, c, 50) > 0) sprintf(row->item, "i%d", (int)draw_skewed(salt, c, PLATFORM_ITEMS + 9));
+    if (draw(salt, c, 20) > 0)
+        sprintf(row->user, "u%d", (int)draw_skewed(salt, c, PLATFORM_USERS + 5));
+    if (draw(salt, c, 50) > 0)
+        sprintf(row->item, "i%d", (int)draw_skewed(salt, c, PLATFORM_ITEMS + 9));
     sprintf(row->tab, "%c", (int)('a' + draw_skewed(salt, c, 3)));
     sprintf(row->day, "%d", 1 + (int)draw(salt, c, 7));
     if (draw(salt, c, 10) > 0) sprintf(row->price, "%.2f", (double)draw(salt, c, 900) / 7 - 20);
     row->n_tags = (int32_t)draw(salt, c, PLATFORM_LIST);
-    for (int32_t i = 0; i < row->n_tags; i++) sprintf(row->tags[i], "t%d", (int)draw_skewed(salt, c, 12));
+    for (int32_t i = 0; i < row->n_tags; i++)
+        sprintf(row->tags[i], "t%d", (int)draw_skewed(salt, c, 12));
     const bool liked = row->user[1] % 2 == row->item[1] % 2;
     if (draw(salt, c, 15) > 0) sprintf(row->click, "%d", draw(salt, c, 10) < (liked ? 6u : 2u));
     if (draw(salt, c, 4) > 0) sprintf(row->buy, "%d", draw(salt, c, 10) < 1);
@@ -41,7 +44,8 @@ static void make_tables(platform *p) {
         if (draw(77, &c, 8) > 0) sprintf(user->age, "%d", 15 + (int)draw(77, &c, 50));
         if (draw(77, &c, 8) > 0) sprintf(user->city, "c%d", (int)draw(77, &c, 9));
         user->n_hobbies = (int32_t)draw(77, &c, PLATFORM_LIST);
-        for (int32_t k = 0; k < user->n_hobbies; k++) sprintf(user->hobbies[k], "t%d", (int)draw(77, &c, 15));
+        for (int32_t k = 0; k < user->n_hobbies; k++)
+            sprintf(user->hobbies[k], "t%d", (int)draw(77, &c, 15));
     }
     for (int i = 0; i < PLATFORM_ITEMS; i++) {
         platform_item *const item = &p->item[i];
@@ -130,7 +134,8 @@ hn_config *platform_config(const platform *p, const char *features, const char *
                 "user: user\n"
                 "features:\n%s%s",
                 features, more);
-    assert_ok(hn_config_parse(&config, text.text, text.length, "test.yaml", p->folder, NULL, 0, &err));
+    assert_ok(
+        hn_config_parse(&config, text.text, text.length, "test.yaml", p->folder, NULL, 0, &err));
     hn_text_free(&text);
     return config;
 }
@@ -161,7 +166,8 @@ hn_dataset *platform_dataset(const platform *p, const hn_config *config, const h
     return dataset;
 }
 
-/* ---- Reading back ------------------------------------------------------------------------------ */
+/* ---- Reading back ------------------------------------------------------------------------------
+ */
 
 typedef struct taken { /* one row, with lists of its own */
     uint64_t ordinal, user;
@@ -190,7 +196,8 @@ static uint32_t *copy_lists(const hn_rows *rows, size_t r, size_t lists) {
     uint32_t *const to = calloc(end - begin + lists + 1, sizeof *to), *at = to;
     assert_non_null(to);
     for (size_t l = 0; l < lists; l++) {
-        const uint32_t from = rows->list_begin[r * lists + l], n = rows->list_begin[r * lists + l + 1] - from;
+        const uint32_t from = rows->list_begin[r * lists + l],
+                       n = rows->list_begin[r * lists + l + 1] - from;
         *at++ = n;
         for (uint32_t i = 0; i < n; i++) *at++ = rows->list_ids[from + i];
     }
@@ -198,20 +205,28 @@ static uint32_t *copy_lists(const hn_rows *rows, size_t r, size_t lists) {
 }
 
 static taken take(const hn_rows *rows, size_t r, const hn_layout *layout) {
-    const size_t ids = (size_t)layout->ids, values = (size_t)layout->values, tasks = (size_t)layout->tasks;
-    return (taken){rows->ordinal[r], rows->user[r], rows->scenario[r], rows->weights[r],
-                   copy_of(rows->ids + r * ids, ids, 4), copy_of(rows->values + r * values, values, 4),
-                   copy_of(rows->labels + r * tasks, tasks, 1), copy_lists(rows, r, (size_t)layout->lists)};
+    const size_t ids = (size_t)layout->ids, values = (size_t)layout->values,
+                 tasks = (size_t)layout->tasks;
+    return (taken){rows->ordinal[r],
+                   rows->user[r],
+                   rows->scenario[r],
+                   rows->weights[r],
+                   copy_of(rows->ids + r * ids, ids, 4),
+                   copy_of(rows->values + r * values, values, 4),
+                   copy_of(rows->labels + r * tasks, tasks, 1),
+                   copy_lists(rows, r, (size_t)layout->lists)};
 }
 
 static platform_rows put_together(taken *row, size_t n, const hn_layout *layout) {
-    const size_t ids = (size_t)layout->ids, values = (size_t)layout->values, tasks = (size_t)layout->tasks,
-                 lists = (size_t)layout->lists;
+    const size_t ids = (size_t)layout->ids, values = (size_t)layout->values,
+                 tasks = (size_t)layout->tasks, lists = (size_t)layout->lists;
     size_t list_ids = 0;
     for (size_t i = 0; i < n; i++)
-        for (size_t l = 0, at = 0; l < lists; l++) list_ids += row[i].list[at], at += row[i].list[at] + 1;
-    platform_rows out = {.memory = {calloc(n + 1, 2), calloc(n * ids + 1, 4), calloc(n * values + 1, 4),
-                                    calloc(n * lists + 1, 4), calloc(list_ids + 1, 4), calloc(n * tasks + 1, 1),
+        for (size_t l = 0, at = 0; l < lists; l++)
+            list_ids += row[i].list[at], at += row[i].list[at] + 1;
+    platform_rows out = {.memory = {calloc(n + 1, 2), calloc(n * ids + 1, 4),
+                                    calloc(n * values + 1, 4), calloc(n * lists + 1, 4),
+                                    calloc(list_ids + 1, 4), calloc(n * tasks + 1, 1),
                                     calloc(n + 1, 4), calloc(n + 1, 8), calloc(n + 1, 8)}};
     uint16_t *const scenario = out.memory[0];
     uint32_t *const id = out.memory[1], *const begin = out.memory[3], *const list = out.memory[4];
@@ -234,7 +249,8 @@ static platform_rows put_together(taken *row, size_t n, const hn_layout *layout)
         free(row[i].id), free(row[i].value), free(row[i].label), free(row[i].list);
     }
     begin[n * lists] = (uint32_t)end;
-    out.rows = (hn_rows){(int32_t)n, scenario, id, value, begin, list, label, weight, ordinal, user};
+    out.rows =
+        (hn_rows){(int32_t)n, scenario, id, value, begin, list, label, weight, ordinal, user};
     return out;
 }
 

@@ -46,7 +46,8 @@ char *platform_path(const platform *p, const char *name); /* free() it */
 /* The config of these features (YAML lines at two blanks) and other sections; split by day:
  * validation is day 6, test day 7. `more` is put at the end. */
 hn_config *platform_config(const platform *p, const char *features, const char *more);
-const platform_user *platform_user_of(const platform *p, const platform_row *row); /* NULL: unknown */
+const platform_user *platform_user_of(const platform *p,
+                                      const platform_row *row); /* NULL: unknown */
 const platform_item *platform_item_of(const platform *p, const platform_row *row);
 hn_split platform_split(const platform_row *row);
 /* Prepares "data" in the folder and opens it. */

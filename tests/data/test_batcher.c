@@ -18,8 +18,9 @@ static int set_up(void **state) {
     fixture *const f = calloc(1, sizeof *f);
     f->p = platform_create(ROWS, 31, 1);
     f->config = platform_config(f->p,
-        "  item: id\n  category: id\n  price: number\n  cost: number\n  tags: {kind: list}\n  hobbies: {kind: list}\n",
-        "train: {block_rows: 64}\n");
+                                "  item: id\n  category: id\n  price: number\n  cost: number\n  "
+                                "tags: {kind: list}\n  hobbies: {kind: list}\n",
+                                "train: {block_rows: 64}\n");
     f->dataset = platform_dataset(f->p, f->config, NULL);
     *state = f;
     return 0;
@@ -69,7 +70,8 @@ static void every_row_comes_once(void **state) {
     for (size_t b = 0; b < 5; b++)
         for (size_t w = 0; w < 4; w++) {
             hn_batcher *const batcher = batcher_of(f, batches[b], windows[w], 3);
-            assert_int_equal(hn_batcher_batches(batcher), (n + (uint64_t)batches[b] - 1) / (uint64_t)batches[b]);
+            assert_int_equal(hn_batcher_batches(batcher),
+                             (n + (uint64_t)batches[b] - 1) / (uint64_t)batches[b]);
             for (int64_t epoch = -1; epoch < 2; epoch++) {
                 hn_batcher_start(batcher, epoch);
                 assert_int_equal(run(pass, batcher, batches[b], n), n);
@@ -101,7 +103,8 @@ static void sorting_is_stable(void **state) {
     hn_error err = {0};
     assert_ok(hn_batcher_next(&rows, batcher, &err));
     for (uint64_t i = 1; i < n; i++)
-        if (rows->scenario[i] == rows->scenario[i - 1]) assert_true(rows->ordinal[i] > rows->ordinal[i - 1]);
+        if (rows->scenario[i] == rows->scenario[i - 1])
+            assert_true(rows->ordinal[i] > rows->ordinal[i - 1]);
     hn_batcher_free(batcher);
 }
 
@@ -110,7 +113,8 @@ static void the_permutation_is_of_seed_and_epoch(void **state) {
     const fixture *const f = *state;
     const uint64_t n = hn_dataset_rows(f->dataset, HN_TRAIN);
     uint64_t a[ROWS], b[ROWS];
-    hn_batcher *const one = batcher_of(f, 1, 4, 3), *const same = batcher_of(f, 1, 4, 3), *const other = batcher_of(f, 1, 4, 4);
+    hn_batcher *const one = batcher_of(f, 1, 4, 3), *const same = batcher_of(f, 1, 4, 3),
+                      *const other = batcher_of(f, 1, 4, 4);
     hn_batcher_start(one, 5), hn_batcher_start(same, 5), hn_batcher_start(other, 5);
     run(a, one, 1, n);
     run(b, same, 1, n);
@@ -158,9 +162,12 @@ static void rows_stay_in_their_window(void **state) {
 }
 
 static bool same_batch(const hn_rows *a, const hn_rows *b, const hn_layout *layout) {
-    const size_t n = (size_t)a->rows, ids = (size_t)layout->ids, values = (size_t)layout->values, lists = (size_t)layout->lists;
-    return a->rows == b->rows && memcmp(a->ordinal, b->ordinal, n * 8) == 0 && memcmp(a->ids, b->ids, n * ids * 4) == 0 &&
-           memcmp(a->values, b->values, n * values * 4) == 0 && memcmp(a->labels, b->labels, n * (size_t)layout->tasks) == 0 &&
+    const size_t n = (size_t)a->rows, ids = (size_t)layout->ids, values = (size_t)layout->values,
+                 lists = (size_t)layout->lists;
+    return a->rows == b->rows && memcmp(a->ordinal, b->ordinal, n * 8) == 0 &&
+           memcmp(a->ids, b->ids, n * ids * 4) == 0 &&
+           memcmp(a->values, b->values, n * values * 4) == 0 &&
+           memcmp(a->labels, b->labels, n * (size_t)layout->tasks) == 0 &&
            memcmp(a->scenario, b->scenario, n * 2) == 0 && memcmp(a->user, b->user, n * 8) == 0 &&
            memcmp(a->list_begin, b->list_begin, (n * lists + 1) * 4) == 0 &&
            memcmp(a->list_ids, b->list_ids, a->list_begin[n * lists] * 4) == 0;
@@ -172,7 +179,8 @@ static void a_pass_can_be_entered_at_any_batch(void **state) {
     const hn_layout *const layout = hn_schema_layout(hn_dataset_schema(f->dataset));
     hn_error err = {0};
     for (int32_t window = 1; window < 12; window += 5) {
-        hn_batcher *const whole = batcher_of(f, BATCH, window, 3), *const entered = batcher_of(f, BATCH, window, 3);
+        hn_batcher *const whole = batcher_of(f, BATCH, window, 3), *const entered = batcher_of(
+                                                                       f, BATCH, window, 3);
         hn_batcher_start(whole, 2);
         const uint64_t batches = hn_batcher_batches(whole);
         for (uint64_t i = 0; i <= batches; i++) {
@@ -181,8 +189,10 @@ static void a_pass_can_be_entered_at_any_batch(void **state) {
             hn_batcher_start(entered, 2);
             hn_batcher_seek(entered, i);
             assert_ok(hn_batcher_next(&b, entered, &err));
-            if (i == batches) assert_true(!a && !b);
-            else assert_true(same_batch(a, b, layout));
+            if (i == batches)
+                assert_true(!a && !b);
+            else
+                assert_true(same_batch(a, b, layout));
         }
         hn_batcher_free(whole), hn_batcher_free(entered);
     }
@@ -204,9 +214,11 @@ static void rows_are_whole(void **state) {
             do assert_ok(hn_batcher_next(&one, single, &err));
             while (one->ordinal[0] != rows->ordinal[r]);
             assert_memory_equal(one->ids, rows->ids + r * layout->ids, (size_t)layout->ids * 4);
-            assert_memory_equal(one->values, rows->values + r * layout->values, (size_t)layout->values * 4);
+            assert_memory_equal(one->values, rows->values + r * layout->values,
+                                (size_t)layout->values * 4);
             for (int32_t l = 0; l < layout->lists; l++) {
-                const uint32_t *const a = &rows->list_begin[r * layout->lists + l], *const b = &one->list_begin[l];
+                const uint32_t *const a = &rows->list_begin[r * layout->lists + l],
+                                      *const b = &one->list_begin[l];
                 assert_int_equal(a[1] - a[0], b[1] - b[0]);
                 assert_memory_equal(rows->list_ids + a[0], one->list_ids + b[0], (a[1] - a[0]) * 4);
             }
@@ -227,7 +239,8 @@ static void a_batch_allocates_nothing(void **state) {
     assert_int_equal(hn_fault_count(HN_FAULT_ALLOC), 0);
     hn_fault_arm(HN_FAULT_ALLOC, 0);
     hn_batcher_free(batcher);
-    assert_fails(HN_USAGE, "at least 1", hn_batcher_create(&(hn_batcher *){NULL}, f->dataset, HN_TRAIN, 0, 1, 1, &err));
+    assert_fails(HN_USAGE, "at least 1",
+                 hn_batcher_create(&(hn_batcher *){NULL}, f->dataset, HN_TRAIN, 0, 1, 1, &err));
 }
 
 /* A split without rows has no batches. */

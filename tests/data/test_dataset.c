@@ -31,7 +31,8 @@ static const char *const features =
     "  q: {kind: rate, key: category, past: day, scaling: zscore, tasks: click}\n";
 static const char *const small_blocks = "train: {block_rows: 64}\n";
 
-/* ---- Two doors --------------------------------------------------------------------------------------- */
+/* ---- Two doors
+ * --------------------------------------------------------------------------------------- */
 
 typedef struct door {
     const hn_layout *layout;
@@ -44,16 +45,19 @@ typedef struct door {
 static void compare_lists(const door *d, const hn_rows *rows, int32_t r) {
     const int32_t lists = d->layout->lists;
     for (int32_t l = 0; l < lists; l++) {
-        const uint32_t *const a = &rows->list_begin[r * lists + l], *const b = &d->expected->list_begin[d->at * lists + l];
+        const uint32_t *const a = &rows->list_begin[r * lists + l],
+                              *const b = &d->expected->list_begin[d->at * lists + l];
         assert_int_equal(a[1] - a[0], b[1] - b[0]);
         assert_memory_equal(rows->list_ids + a[0], d->expected->list_ids + b[0], (a[1] - a[0]) * 4);
     }
 }
 
-static hn_status compare_rows(void *user, const hn_rows *rows, const hn_impressions *raw, hn_error *err) {
+static hn_status compare_rows(void *user, const hn_rows *rows, const hn_impressions *raw,
+                              hn_error *err) {
     (void)err;
     door *const d = user;
-    const size_t ids = (size_t)d->layout->ids, values = (size_t)d->layout->values, tasks = (size_t)d->layout->tasks;
+    const size_t ids = (size_t)d->layout->ids, values = (size_t)d->layout->values,
+                 tasks = (size_t)d->layout->tasks;
     assert_int_equal(raw != NULL, d->with_raw);
     for (int32_t r = 0; r < rows->rows; r++, d->at++) {
         const size_t at = (size_t)d->at, i = (size_t)r;
@@ -62,7 +66,8 @@ static hn_status compare_rows(void *user, const hn_rows *rows, const hn_impressi
         assert_int_equal(rows->scenario[i], d->expected->scenario[at]);
         assert_int_equal(rows->user[i], d->expected->user[at]);
         assert_memory_equal(rows->ids + i * ids, d->expected->ids + at * ids, ids * 4);
-        assert_memory_equal(rows->values + i * values, d->expected->values + at * values, values * 4);
+        assert_memory_equal(rows->values + i * values, d->expected->values + at * values,
+                            values * 4);
         assert_memory_equal(rows->labels + i * tasks, d->expected->labels + at * tasks, tasks);
         assert_true(rows->weights[i] == d->expected->weights[at]);
         compare_lists(d, rows, r);
@@ -97,7 +102,8 @@ static void held_out_rows_are_equal_through_both_doors(void **state) {
     for (int s = HN_VALIDATION; s <= HN_TEST; s++) {
         platform_rows read = platform_read(dataset, (hn_split)s);
         assert_true(read.rows.rows > 100);
-        raw_equals(p, config, hn_dataset_schema(dataset), hn_dataset_tables(dataset), (hn_split)s, &read.rows);
+        raw_equals(p, config, hn_dataset_schema(dataset), hn_dataset_tables(dataset), (hn_split)s,
+                   &read.rows);
         assert_ok(hn_schema_bind(schema, hn_dataset_tables(dataset), p->pool, NULL, &err));
         raw_equals(p, config, schema, hn_dataset_tables(dataset), (hn_split)s, &read.rows);
         assert_ok(hn_schema_bind(schema, NULL, p->pool, NULL, &err));
@@ -111,7 +117,8 @@ static void held_out_rows_are_equal_through_both_doors(void **state) {
     platform_free(p);
 }
 
-static hn_status count_rows(void *user, const hn_rows *rows, const hn_impressions *raw, hn_error *err) {
+static hn_status count_rows(void *user, const hn_rows *rows, const hn_impressions *raw,
+                            hn_error *err) {
     int32_t *const n = user;
     (void)err;
     assert_non_null(raw);
@@ -126,22 +133,29 @@ static hn_status count_rows(void *user, const hn_rows *rows, const hn_impression
 static void scoring_gives_every_row(void **state) {
     (void)state;
     platform *const p = platform_create(400, 12, 2);
-    hn_config *const config = platform_config(p, "  tab: id\n  item: id\n  r: {kind: rate, key: item, fold: day}\n", "");
+    hn_config *const config =
+        platform_config(p, "  tab: id\n  item: id\n  r: {kind: rate, key: item, fold: day}\n", "");
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
     char *const path = platform_path(p, "score.csv");
     const char *const files[] = {path};
     int32_t n = 0;
-    const hn_raw_options options = {.files = files, .n_files = 1, .scoring = true, .keep_lines = true,
-                                    .rows = count_rows, .user = &n};
+    const hn_raw_options options = {.files = files,
+                                    .n_files = 1,
+                                    .scoring = true,
+                                    .keep_lines = true,
+                                    .rows = count_rows,
+                                    .user = &n};
     hn_log_counts counts;
     hn_error err = {0};
     support_write(path, "item,user,tab\ni1,u1,a\ni2,,z\n,u3,b\n", 34); /* no day, no labels */
-    assert_ok(hn_raw_read(&counts, config, hn_dataset_schema(dataset), hn_dataset_tables(dataset), &options, p->pool, NULL, &err));
+    assert_ok(hn_raw_read(&counts, config, hn_dataset_schema(dataset), hn_dataset_tables(dataset),
+                          &options, p->pool, NULL, &err));
     assert_int_equal(n, 3);
     hn_log_counts_free(&counts);
     n = 499;
-    assert_fails(HN_FAILED, "enough", hn_raw_read(&counts, config, hn_dataset_schema(dataset), hn_dataset_tables(dataset),
-                                                  &options, p->pool, NULL, &err));
+    assert_fails(HN_FAILED, "enough",
+                 hn_raw_read(&counts, config, hn_dataset_schema(dataset),
+                             hn_dataset_tables(dataset), &options, p->pool, NULL, &err));
     hn_log_counts_free(&counts);
     hn_dataset_close(dataset);
     hn_config_free(config);
@@ -149,14 +163,17 @@ static void scoring_gives_every_row(void **state) {
     platform_free(p);
 }
 
-/* ---- What is in it --------------------------------------------------------------------------------------- */
+/* ---- What is in it
+ * --------------------------------------------------------------------------------------- */
 
 static void counts_and_card_are_as_said_by_text(void **state) {
     (void)state;
     platform *const p = platform_create(ROWS, 14, 2);
-    hn_config *const config = platform_config(p, "  item: id\n  city: id\n  price: number\n  tags: {kind: list}\n", small_blocks);
+    hn_config *const config = platform_config(
+        p, "  item: id\n  city: id\n  price: number\n  tags: {kind: list}\n", small_blocks);
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
-    uint64_t rows[HN_SPLITS] = {0}, labelled[HN_SPLITS][6] = {{0}}, positives[HN_SPLITS][6] = {{0}}, no_price[HN_SPLITS] = {0};
+    uint64_t rows[HN_SPLITS] = {0}, labelled[HN_SPLITS][6] = {{0}}, positives[HN_SPLITS][6] = {{0}},
+             no_price[HN_SPLITS] = {0};
     for (int32_t i = 0; i < ROWS; i++) {
         const platform_row *const row = &p->row[i];
         const hn_split s = platform_split(row);
@@ -170,19 +187,23 @@ static void counts_and_card_are_as_said_by_text(void **state) {
     assert_int_equal(json_array_size(features_json), 4);
     static const char *const order[] = {"city", "price", "tags", "item"}; /* by side */
     for (size_t i = 0; i < 4; i++)
-        assert_string_equal(json_string_value(json_object_get(json_array_get(features_json, i), "name")), order[i]);
+        assert_string_equal(
+            json_string_value(json_object_get(json_array_get(features_json, i), "name")), order[i]);
     static const char *const names[] = {"train", "validation", "test"};
     for (int s = 0; s < HN_SPLITS; s++) {
         assert_int_equal(hn_dataset_rows(dataset, (hn_split)s), rows[s]);
-        assert_memory_equal(hn_dataset_labelled(dataset, (hn_split)s), labelled[s], sizeof labelled[s]);
-        assert_memory_equal(hn_dataset_positives(dataset, (hn_split)s), positives[s], sizeof positives[s]);
+        assert_memory_equal(hn_dataset_labelled(dataset, (hn_split)s), labelled[s],
+                            sizeof labelled[s]);
+        assert_memory_equal(hn_dataset_positives(dataset, (hn_split)s), positives[s],
+                            sizeof positives[s]);
         json_t *const missing = json_object_get(json_array_get(features_json, 1), "missing");
         const double share = json_real_value(json_object_get(missing, names[s]));
         assert_true(fabs(share - (double)no_price[s] / (double)rows[s]) < 1e-14);
     }
     const json_t *const cells = json_object_get(hn_dataset_card(dataset), "cells");
     assert_int_equal(json_array_size(cells), 18);
-    assert_int_equal(json_integer_value(json_object_get(json_array_get(cells, 0), "positives")), positives[0][0]);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(cells, 0), "positives")),
+                     positives[0][0]);
     hn_dataset_close(dataset);
     hn_config_free(config);
     platform_free(p);
@@ -203,7 +224,8 @@ static void checking_says_the_same_and_writes_nothing(void **state) {
     hn_paths_free(&paths);
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
     json_t *const text = json_deep_copy(hn_dataset_card(dataset));
-    char *const a = json_dumps(card, JSON_SORT_KEYS | JSON_REAL_PRECISION(12)), *const b = json_dumps(text, JSON_SORT_KEYS | JSON_REAL_PRECISION(12));
+    char *const a = json_dumps(card, JSON_SORT_KEYS | JSON_REAL_PRECISION(12)),
+                *const b = json_dumps(text, JSON_SORT_KEYS | JSON_REAL_PRECISION(12));
     assert_string_equal(a, b);
     free(a), free(b), free(path);
     json_decref(card), json_decref(text);
@@ -265,7 +287,8 @@ static void exact_duplicates_are_dropped(void **state) {
     platform_free(p);
 }
 
-/* ---- Freshness ------------------------------------------------------------------------------------------ */
+/* ---- Freshness
+ * ------------------------------------------------------------------------------------------ */
 
 typedef struct listener {
     char lines[4000];
@@ -303,7 +326,8 @@ static void a_fresh_dataset_is_left_alone(void **state) {
     char said[4000];
     assert_true(prepares(p, features, small_blocks, NULL));
     assert_false(prepares(p, features, small_blocks, NULL));
-    assert_false(prepares(p, features, "train: {block_rows: 64, rate: 0.5, epochs: 3}\nmodel: {name: ple}\n", NULL));
+    assert_false(prepares(
+        p, features, "train: {block_rows: 64, rate: 0.5, epochs: 3}\nmodel: {name: ple}\n", NULL));
     assert_true(prepares(p, features, "train: {block_rows: 65}\n", said));
     assert_non_null(strstr(said, "config or files have changed"));
     assert_true(prepares(p, "  item: id\n", "train: {block_rows: 65}\n", NULL));
@@ -319,12 +343,15 @@ static void a_fresh_dataset_is_left_alone(void **state) {
     platform_free(p);
 }
 
-/* ---- Warm starts ------------------------------------------------------------------------------------------ */
+/* ---- Warm starts
+ * ------------------------------------------------------------------------------------------ */
 
 static void vocabularies_only_append_on_a_warm_start(void **state) {
     (void)state;
     platform *const p = platform_create(150, 17, 2), *const later = platform_create(ROWS, 18, 2);
-    hn_config *const config = platform_config(p, features, ""), *const later_config = platform_config(later, features, "");
+    hn_config *const config = platform_config(p, features, ""), *const later_config =
+                                                                    platform_config(later, features,
+                                                                                    "");
     hn_dataset *const first = platform_dataset(p, config, NULL);
     char *const old = platform_path(p, "data"), *const path = platform_path(later, "warm");
     listener l = {{0}};
@@ -360,15 +387,17 @@ static void vocabularies_only_append_on_a_warm_start(void **state) {
     platform_free(p), platform_free(later);
 }
 
-/* ---- Sampling --------------------------------------------------------------------------------------------- */
+/* ---- Sampling
+ * --------------------------------------------------------------------------------------------- */
 
 static void sampling_is_the_negatives_rate(void **state) {
     (void)state;
     platform *const p = platform_create(10, 1, 1);
     char *const path = platform_path(p, "s.csv"), *const yaml = platform_path(p, "s.yaml");
     const char *const log = "tab,y,rate\na,0,0.5\na,0,0.25\na,1,0.1\nb,1,0.5\n";
-    const char *const text = "log: {files: s.csv, sampling_column: rate}\nsplit: {by: random, validation: 0, test: 0}\n"
-                             "scenario: {column: tab, values: [a, b]}\ntasks: {y: y}\nfeatures: {tab: id}\n";
+    const char *const text =
+        "log: {files: s.csv, sampling_column: rate}\nsplit: {by: random, validation: 0, test: 0}\n"
+        "scenario: {column: tab, values: [a, b]}\ntasks: {y: y}\nfeatures: {tab: id}\n";
     hn_config *config;
     hn_error err = {0};
     support_write(path, log, strlen(log));

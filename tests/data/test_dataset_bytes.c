@@ -27,9 +27,11 @@ static const char *const features =
     "  q: {kind: rate, key: category, past: day, scaling: zscore, tasks: click}\n";
 static const char *const small_blocks = "train: {block_rows: 64}\n";
 
-/* ---- Bytes --------------------------------------------------------------------------------------------- */
+/* ---- Bytes
+ * --------------------------------------------------------------------------------------------- */
 
-static void prepare_to(const platform *p, const hn_config *config, const char *name, hn_pool *pool, int64_t memory) {
+static void prepare_to(const platform *p, const hn_config *config, const char *name, hn_pool *pool,
+                       int64_t memory) {
     char *const path = platform_path(p, name);
     hn_run run = {.memory_bytes = memory};
     hn_error err = {0};
@@ -81,18 +83,20 @@ static void spills_change_no_byte(void **state) {
     platform *const p = platform_create(10, 1, 2);
     char *const log = platform_path(p, "big.csv"), *const yaml = platform_path(p, "big.yaml");
     const char *const config_text =
-        "log: {files: big.csv, drop_duplicates: true}\nsplit: {by: random, validation: 0.1, test: 0.1}\ntasks: {y: y}\n"
+        "log: {files: big.csv, drop_duplicates: true}\nsplit: {by: random, validation: 0.1, test: "
+        "0.1}\ntasks: {y: y}\n"
         "features:\n  item: {kind: id, min_count: 2, max_size: 9000}\n  user: id\n"
         "  price: {kind: number, scaling: buckets, buckets: 50}\n"
-        "  r: {kind: rate, key: [item, user], fold: hash 3}\n  q: {kind: rate, key: user, scaling: zscore}\n";
+        "  r: {kind: rate, key: [item, user], fold: hash 3}\n  q: {kind: rate, key: user, scaling: "
+        "zscore}\n";
     hn_text text = {0};
     hn_error err = {0};
     hn_config *config;
     hn_text_add(&text, "item,user,price,y\n");
     for (uint64_t i = 0; i < 50000; i++) {
         const uint64_t r = hn_random(2, HN_STREAM_TEST, i);
-        hn_text_add(&text, "i%d,u%d,%d.%d,%d\n", (int)(r % 20000),
-                    (int)((r >> 20) % 30000), (int)((r >> 8) % 9999), (int)((r >> 30) % 7), (int)((r >> 50) % 2));
+        hn_text_add(&text, "i%d,u%d,%d.%d,%d\n", (int)(r % 20000), (int)((r >> 20) % 30000),
+                    (int)((r >> 8) % 9999), (int)((r >> 30) % 7), (int)((r >> 50) % 2));
     }
     support_write(log, text.text, text.length);
     support_write(yaml, config_text, strlen(config_text));
@@ -101,7 +105,9 @@ static void spills_change_no_byte(void **state) {
     int64_t writes[2], most = 0;
     for (int small = 0; small < 2; small++) {
         char *const path = platform_path(p, small ? "small" : "large");
-        hn_run run = {.memory_bytes = small ? hn_memory_held() + (36 << 20) : 0, .progress = watch_memory, .user = &most};
+        hn_run run = {.memory_bytes = small ? hn_memory_held() + (36 << 20) : 0,
+                      .progress = watch_memory,
+                      .user = &most};
         hn_fault_arm(HN_FAULT_WRITE, INT64_MAX);
         assert_ok(hn_dataset_prepare(path, config, NULL, p->pool, &run, &err));
         writes[small] = hn_fault_count(HN_FAULT_WRITE);
@@ -110,7 +116,8 @@ static void spills_change_no_byte(void **state) {
         most = 0;
         free(path);
     }
-    assert_true(writes[1] > writes[0] + 3); /* runs of at least the vocabularies, the prices and the rate */
+    assert_true(writes[1] >
+                writes[0] + 3); /* runs of at least the vocabularies, the prices and the rate */
     assert_same_files(p, "large", "small");
     hn_config_free(config);
     free(log), free(yaml);
@@ -124,14 +131,16 @@ static void too_little_memory_is_refused_with_the_need(void **state) {
     char *const path = platform_path(p, "data");
     hn_run run = {.memory_bytes = hn_memory_held() + (4 << 20)};
     hn_error err = {0};
-    assert_fails(HN_NO_MEMORY, "raise --memory to at least", hn_dataset_prepare(path, config, NULL, p->pool, &run, &err));
+    assert_fails(HN_NO_MEMORY, "raise --memory to at least",
+                 hn_dataset_prepare(path, config, NULL, p->pool, &run, &err));
     assert_false(hn_file_exists(path));
     free(path);
     hn_config_free(config);
     platform_free(p);
 }
 
-/* ---- Failures ------------------------------------------------------------------------------------------- */
+/* ---- Failures
+ * ------------------------------------------------------------------------------------------- */
 
 typedef struct job {
     const platform *p;
@@ -211,12 +220,14 @@ static void stops_and_empty_splits_are_errors(void **state) {
     assert_false(hn_file_exists(path));
     hn_config_free(config);
     char *const yaml = platform_path(p, "none.yaml");
-    const char *const text = "log: {files: log.csv, filter: [day == 6]}\nsplit: {by: column, validation: day == 6, test: day == 7}\n"
+    const char *const text = "log: {files: log.csv, filter: [day == 6]}\nsplit: {by: column, "
+                             "validation: day == 6, test: day == 7}\n"
                              "tasks: {click: click}\nfeatures: {item: id}\n";
     hn_config *none;
     support_write(yaml, text, strlen(text));
     assert_ok(hn_config_load(&none, yaml, NULL, 0, &err));
-    assert_fails(HN_BAD_DATA, "the training split has no rows", hn_dataset_prepare(path, none, NULL, p->pool, NULL, &err));
+    assert_fails(HN_BAD_DATA, "the training split has no rows",
+                 hn_dataset_prepare(path, none, NULL, p->pool, NULL, &err));
     assert_non_null(strstr(err.text, "filtered"));
     assert_false(hn_file_exists(path));
     free(path), free(yaml);
@@ -234,15 +245,19 @@ static void other_files_are_refused(void **state) {
     hn_error err = {0};
     assert_fails(HN_NO_INPUT, "none", hn_dataset_open(&dataset, none, config, &err));
     assert_ok(hn_dataset_prepare(path, config, NULL, p->pool, NULL, &err));
-    assert_fails(HN_BAD_DATA, "made from another config than test.yaml", hn_dataset_open(&dataset, path, other, &err));
+    assert_fails(HN_BAD_DATA, "made from another config than test.yaml",
+                 hn_dataset_open(&dataset, path, other, &err));
     assert_null(dataset);
-    assert_fails(HN_CANNOT_CREATE, "/dev/null", hn_dataset_prepare("/dev/null/data", config, NULL, p->pool, NULL, &err));
+    assert_fails(HN_CANNOT_CREATE, "/dev/null",
+                 hn_dataset_prepare("/dev/null/data", config, NULL, p->pool, NULL, &err));
     free(path), free(none);
     hn_config_free(config), hn_config_free(other);
     platform_free(p);
 }
 
-/* ---- Damage ------------------------------------------------------------------------------------------------ */
+/* ---- Damage
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* Every byte of the rows is under some check: of a block's checksum or, where that was made
  * right again, of a field's range. */
@@ -257,11 +272,13 @@ static void damaged_rows_are_found_when_read(void **state) {
     assert_ok(hn_dataset_prepare(path, config, NULL, p->pool, NULL, &err));
     assert_ok(hn_file_read(&bytes, &n, path, &err));
     assert_ok(hn_dataset_open(&dataset, path, config, &err));
-    const char *const map = (const char *)dataset->blocks[0].records - 64; /* rows are the first section */
+    const char *const map =
+        (const char *)dataset->blocks[0].records - 64; /* rows are the first section */
     assert_memory_equal(map, bytes, 64);
     for (uint32_t b = 0; b < dataset->first[HN_SPLITS]; b++) {
         const hn_block *const block = &dataset->blocks[b];
-        const size_t at = (size_t)((const char *)block->records - map), length = block->rows * dataset->record.bytes + block->n_list_ids * 4;
+        const size_t at = (size_t)((const char *)block->records - map),
+                     length = block->rows * dataset->record.bytes + block->n_list_ids * 4;
         for (size_t i = 0; i < length; i += 97) {
             job j = {p, config, path};
             hn_error why = {0};

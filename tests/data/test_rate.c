@@ -14,11 +14,18 @@
 enum { ROWS = 1500 };
 static const double smoothing = 3;
 
-/* ---- The oracle ----------------------------------------------------------------------------------- */
+/* ---- The oracle
+ * ----------------------------------------------------------------------------------- */
 
 typedef const char *(*text_of)(const platform *p, const platform_row *row);
-static const char *user_of(const platform *p, const platform_row *row) { (void)p; return row->user; }
-static const char *tab_of(const platform *p, const platform_row *row) { (void)p; return row->tab; }
+static const char *user_of(const platform *p, const platform_row *row) {
+    (void)p;
+    return row->user;
+}
+static const char *tab_of(const platform *p, const platform_row *row) {
+    (void)p;
+    return row->tab;
+}
 static const char *first_tag_of(const platform *p, const platform_row *row) {
     (void)p;
     return row->n_tags ? row->tags[0] : "";
@@ -27,7 +34,10 @@ static const char *category_of(const platform *p, const platform_row *row) {
     const platform_item *const item = platform_item_of(p, row);
     return item ? item->category : "";
 }
-static const char *no_text(const platform *p, const platform_row *row) { (void)p, (void)row; return ""; }
+static const char *no_text(const platform *p, const platform_row *row) {
+    (void)p, (void)row;
+    return "";
+}
 
 typedef enum { HASH_FOLDS, DAY_FOLDS, PAST_DAYS } folding;
 
@@ -36,7 +46,8 @@ typedef struct expected {
     folding how;
 } expected;
 
-static bool same_key(const platform *p, const expected *e, const platform_row *a, const platform_row *b) {
+static bool same_key(const platform *p, const expected *e, const platform_row *a,
+                     const platform_row *b) {
     for (int k = 0; k < 2; k++)
         if (strcmp(e->key[k](p, a), e->key[k](p, b)) != 0) return false;
     return true;
@@ -48,14 +59,18 @@ static bool sees(const platform *p, const expected *e, int32_t i, int32_t j) {
     if (platform_split(b) != HN_TRAIN) return false;
     if (platform_split(a) != HN_TRAIN) return true;
     switch (e->how) {
-    case HASH_FOLDS: return hn_random(0, HN_STREAM_FOLD, (uint64_t)i) % 4 != hn_random(0, HN_STREAM_FOLD, (uint64_t)j) % 4;
+    case HASH_FOLDS:
+        return hn_random(0, HN_STREAM_FOLD, (uint64_t)i) % 4 !=
+               hn_random(0, HN_STREAM_FOLD, (uint64_t)j) % 4;
     case DAY_FOLDS: return strcmp(a->day, b->day) != 0;
     case PAST_DAYS: return atoi(b->day) < atoi(a->day);
     }
     return false;
 }
 
-static const char *label_of(const platform_row *row, int task) { return task == 0 ? row->click : row->buy; }
+static const char *label_of(const platform_row *row, int task) {
+    return task == 0 ? row->click : row->buy;
+}
 
 static double base_of(const platform *p, int task) {
     double n = 0, y = 0;
@@ -79,9 +94,11 @@ static double expected_number(const platform *p, const expected *e, int32_t i, i
     return (positives + smoothing * base_of(p, task)) / (labelled + smoothing);
 }
 
-/* ---- Through the dataset ---------------------------------------------------------------------------- */
+/* ---- Through the dataset
+ * ---------------------------------------------------------------------------- */
 
-static void check_values(const platform *p, const hn_dataset *dataset, const char *feature, const expected *e) {
+static void check_values(const platform *p, const hn_dataset *dataset, const char *feature,
+                         const expected *e) {
     static const char *const tails[] = {"click", "buy", "count"};
     const hn_layout *const layout = hn_schema_layout(hn_dataset_schema(dataset));
     for (int s = 0; s < HN_SPLITS; s++) {
@@ -96,8 +113,10 @@ static void check_values(const platform *p, const hn_dataset *dataset, const cha
                 assert_int_equal(platform_split(&p->row[i]), s);
                 const double x = expected_number(p, e, i, task);
                 const float want = (float)(task == 2 ? log1p(x) : x);
-                const float found = read.rows.values[(size_t)r * (size_t)layout->values + (size_t)input->slot];
-                if (found != want) fail_msg("%s of row %d: %.9g, expected %.9g", name, i, found, want);
+                const float found =
+                    read.rows.values[(size_t)r * (size_t)layout->values + (size_t)input->slot];
+                if (found != want)
+                    fail_msg("%s of row %d: %.9g, expected %.9g", name, i, found, want);
             }
         }
         platform_rows_free(&read);
@@ -113,7 +132,8 @@ static void rates_are_as_counted_by_hand(void **state) {
         "  daily: {kind: rate, key: [user, tab], fold: day, scaling: none, smoothing: 3}\n"
         "  past: {kind: rate, key: category, past: day, scaling: none, smoothing: 3}\n"
         "  tags: {kind: list}\n"
-        "  by_list: {kind: rate, key: [tags, items.category], fold: day, scaling: none, smoothing: 3}\n",
+        "  by_list: {kind: rate, key: [tags, items.category], fold: day, scaling: none, smoothing: "
+        "3}\n",
         "train: {block_rows: 64}\n");
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
     check_values(p, dataset, "hashed", &(expected){{user_of, no_text}, HASH_FOLDS});
@@ -142,7 +162,8 @@ static uint32_t bucket_by_hand(const double *sorted, int32_t n, int32_t buckets,
     for (int32_t i = 1; i < n; i++) distinct += sorted[i] != sorted[i - 1];
     for (int32_t i = 0; i < n; i++) {
         bool cut = distinct <= buckets;
-        for (int32_t j = 1; j < buckets; j++) cut = cut || sorted[(int64_t)j * n / buckets] == sorted[i];
+        for (int32_t j = 1; j < buckets; j++)
+            cut = cut || sorted[(int64_t)j * n / buckets] == sorted[i];
         if (!cut || sorted[i] == last) continue;
         last = sorted[i];
         bucket += x >= last;
@@ -155,15 +176,17 @@ static void buckets_are_of_what_training_rows_see(void **state) {
     (void)state;
     enum { BUCKETS = 9 };
     platform *const p = platform_create(ROWS, 6, 1);
-    hn_config *const config = platform_config(
-        p, "  daily: {kind: rate, key: [user, tab], fold: day, buckets: 9, smoothing: 3, tasks: click}\n",
-        "train: {block_rows: 100}\n");
+    hn_config *const config = platform_config(p,
+                                              "  daily: {kind: rate, key: [user, tab], fold: day, "
+                                              "buckets: 9, smoothing: 3, tasks: click}\n",
+                                              "train: {block_rows: 100}\n");
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
     const hn_layout *const layout = hn_schema_layout(hn_dataset_schema(dataset));
     const expected e = {{user_of, tab_of}, DAY_FOLDS};
     for (int task = 0; task < 3; task += 2) {
         const hn_input *const input = platform_input(layout, task ? "daily.count" : "daily.click");
-        double *const number = calloc(ROWS, sizeof *number), *const seen = calloc(ROWS, sizeof *seen);
+        double *const number = calloc(ROWS, sizeof *number), *const seen =
+                                                                 calloc(ROWS, sizeof *seen);
         int32_t n = 0;
         for (int32_t i = 0; i < ROWS; i++) {
             number[i] = expected_number(p, &e, i, task);
@@ -175,8 +198,10 @@ static void buckets_are_of_what_training_rows_see(void **state) {
         for (int s = 0; s < HN_SPLITS; s++) {
             platform_rows read = platform_read(dataset, (hn_split)s);
             for (int32_t r = 0; r < read.rows.rows; r++) {
-                const uint32_t id = read.rows.ids[(size_t)r * (size_t)layout->ids + (size_t)input->slot];
-                assert_int_equal(id, bucket_by_hand(seen, n, BUCKETS, number[read.rows.ordinal[r]]));
+                const uint32_t id =
+                    read.rows.ids[(size_t)r * (size_t)layout->ids + (size_t)input->slot];
+                assert_int_equal(id,
+                                 bucket_by_hand(seen, n, BUCKETS, number[read.rows.ordinal[r]]));
             }
             platform_rows_free(&read);
         }
@@ -188,7 +213,8 @@ static void buckets_are_of_what_training_rows_see(void **state) {
     platform_free(p);
 }
 
-/* ---- The fit by itself ------------------------------------------------------------------------------- */
+/* ---- The fit by itself
+ * ------------------------------------------------------------------------------- */
 
 static hn_tally *some_pairs(int64_t budget, uint64_t keys) {
     hn_tally *tally;
@@ -198,7 +224,8 @@ static hn_tally *some_pairs(int64_t budget, uint64_t keys) {
         const uint64_t key = hn_mix64(hn_random(3, HN_STREAM_TEST, i) % keys);
         const uint64_t fold = hn_random(4, HN_STREAM_TEST, i) % 6;
         uint64_t *counts;
-        assert_ok(hn_tally_at(&counts, tally, key, fold == 5 ? HN_RATE_FOLD_UNKNOWN : fold, 0, &err));
+        assert_ok(
+            hn_tally_at(&counts, tally, key, fold == 5 ? HN_RATE_FOLD_UNKNOWN : fold, 0, &err));
         counts[0]++, counts[1] += i % 3 > 0, counts[2] += i % 3 == 2;
     }
     return tally;
@@ -255,7 +282,8 @@ static void totals_are_found_and_checked(void **state) {
     (void)state;
     hn_error err = {0};
     for (uint64_t n = 0; n < 300; n += n < 20 ? 1 : 37) {
-        hn_rate_totals totals = {.n = n, .width = 1, .keys = hn_alloc_zero(n, 8), .counts = hn_alloc_zero(n, 4)};
+        hn_rate_totals totals = {
+            .n = n, .width = 1, .keys = hn_alloc_zero(n, 8), .counts = hn_alloc_zero(n, 4)};
         for (uint64_t i = 0; i < n; i++) totals.keys[i] = (i + 1) * (UINT64_MAX / (n + 1));
         assert_ok(hn_rate_totals_index(&totals, "rates", &err));
         for (uint64_t i = 0; i < n; i++) {
@@ -266,7 +294,8 @@ static void totals_are_found_and_checked(void **state) {
         assert_int_equal(hn_rate_totals_find(&totals, UINT64_MAX), -1);
         if (n > 1) {
             totals.keys[1] = totals.keys[0];
-            assert_fails(HN_BAD_DATA, "rates: its keys are not in order", hn_rate_totals_index(&totals, "rates", &err));
+            assert_fails(HN_BAD_DATA, "rates: its keys are not in order",
+                         hn_rate_totals_index(&totals, "rates", &err));
         }
         hn_rate_totals_free(&totals);
     }
@@ -280,7 +309,8 @@ static void the_formula_has_its_edges(void **state) {
     assert_true(hn_rate_value(NULL, 0, 0, 0.25) == 0.25);
     assert_true(hn_rate_fold_of_number(NAN) == HN_RATE_FOLD_UNKNOWN);
     assert_true(hn_rate_fold_of_number(-1) < hn_rate_fold_of_number(0.5));
-    assert_true(hn_rate_key_add(hn_rate_key_add(0, 1), 2) != hn_rate_key_add(hn_rate_key_add(0, 2), 1));
+    assert_true(hn_rate_key_add(hn_rate_key_add(0, 1), 2) !=
+                hn_rate_key_add(hn_rate_key_add(0, 2), 1));
 }
 
 static hn_status fit_once(void *user, hn_error *err) {

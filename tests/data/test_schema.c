@@ -11,7 +11,8 @@
 
 enum { ROWS = 1200, VALUES_MAX = 4000 };
 
-/* ---- What a vocabulary should be, by text ------------------------------------------------------------ */
+/* ---- What a vocabulary should be, by text
+ * ------------------------------------------------------------ */
 
 typedef struct word_list { /* in order of first appearance */
     const char *text[VALUES_MAX];
@@ -55,13 +56,16 @@ static void free_all(dataset_rows *all) {
 }
 
 /* Where row `ordinal` is. */
-static const hn_rows *find_row(size_t *at, const dataset_rows *all, const platform *p, int32_t ordinal) {
+static const hn_rows *find_row(size_t *at, const dataset_rows *all, const platform *p,
+                               int32_t ordinal) {
     const hn_rows *const rows = &all->split[platform_split(&p->row[ordinal])].rows;
-    for (*at = 0; rows->ordinal[*at] != (uint64_t)ordinal; ++*at) assert_true(*at + 1 < (size_t)rows->rows);
+    for (*at = 0; rows->ordinal[*at] != (uint64_t)ordinal; ++*at)
+        assert_true(*at + 1 < (size_t)rows->rows);
     return rows;
 }
 
-static uint32_t id_at(const dataset_rows *all, const platform *p, int32_t ordinal, const char *name) {
+static uint32_t id_at(const dataset_rows *all, const platform *p, int32_t ordinal,
+                      const char *name) {
     size_t at;
     const hn_rows *const rows = find_row(&at, all, p, ordinal);
     const hn_input *const input = platform_input(all->layout, name);
@@ -71,7 +75,8 @@ static uint32_t id_at(const dataset_rows *all, const platform *p, int32_t ordina
     return id;
 }
 
-static float value_at(const dataset_rows *all, const platform *p, int32_t ordinal, const char *name) {
+static float value_at(const dataset_rows *all, const platform *p, int32_t ordinal,
+                      const char *name) {
     size_t at;
     const hn_rows *const rows = find_row(&at, all, p, ordinal);
     const hn_input *const input = platform_input(all->layout, name);
@@ -79,8 +84,8 @@ static float value_at(const dataset_rows *all, const platform *p, int32_t ordina
     return rows->values[at * (size_t)all->layout->values + (size_t)input->slot];
 }
 
-static uint32_t list_at(const uint32_t **ids, const dataset_rows *all, const platform *p, int32_t ordinal,
-                        const char *name) {
+static uint32_t list_at(const uint32_t **ids, const dataset_rows *all, const platform *p,
+                        int32_t ordinal, const char *name) {
     size_t at;
     const hn_rows *const rows = find_row(&at, all, p, ordinal);
     const hn_input *const input = platform_input(all->layout, name);
@@ -90,7 +95,9 @@ static uint32_t list_at(const uint32_t **ids, const dataset_rows *all, const pla
     return begin[1] - begin[0];
 }
 
-/* ---- Ids ------------------------------------------------------------------------------------------------ */
+/* ---- Ids
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static const char *category_of(const platform *p, const platform_row *row) {
     const platform_item *const item = platform_item_of(p, row);
@@ -100,14 +107,16 @@ static const char *category_of(const platform *p, const platform_row *row) {
 static void ids_are_as_said_by_text(void **state) {
     (void)state;
     platform *const p = platform_create(ROWS, 1, 2);
-    hn_config *const config = platform_config(p,
-        "  item: id\n"
-        "  rare: {kind: id, column: user, min_count: 20}\n"
-        "  category: id\n"
-        "  said: {kind: id, column: category, missing: k3}\n"
-        "  hashed: {kind: id, column: user, hash: 7}\n"
-        "  whole: {kind: id, column: age, integer: 50}\n"
-        "  whole0: {kind: id, column: age, integer: 50, missing: '3'}\n", "train: {block_rows: 64}\n");
+    hn_config *const config =
+        platform_config(p,
+                        "  item: id\n"
+                        "  rare: {kind: id, column: user, min_count: 20}\n"
+                        "  category: id\n"
+                        "  said: {kind: id, column: category, missing: k3}\n"
+                        "  hashed: {kind: id, column: user, hash: 7}\n"
+                        "  whole: {kind: id, column: age, integer: 50}\n"
+                        "  whole0: {kind: id, column: age, integer: 50, missing: '3'}\n",
+                        "train: {block_rows: 64}\n");
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
     dataset_rows all = read_all(dataset);
     static word_list items, users, categories, said;
@@ -129,16 +138,20 @@ static void ids_are_as_said_by_text(void **state) {
         assert_int_equal(id_at(&all, p, i, "category"), id_of(&categories, category, 1));
         assert_int_equal(id_at(&all, p, i, "said"), id_of(&said, category[0] ? category : "k3", 1));
         const uint64_t hash = hn_cell_hash(row->user, strlen(row->user));
-        assert_int_equal(id_at(&all, p, i, "hashed"), row->user[0] ? HN_ID_FIRST + hn_mix64(hash) % 7 : HN_ID_MISSING);
+        assert_int_equal(id_at(&all, p, i, "hashed"),
+                         row->user[0] ? HN_ID_FIRST + hn_mix64(hash) % 7 : HN_ID_MISSING);
         const int age = user && user->age[0] ? atoi(user->age) : -1;
-        const uint32_t whole = age < 0 ? HN_ID_MISSING : age < 50 ? HN_ID_FIRST + (uint32_t)age : HN_ID_UNSEEN;
+        const uint32_t whole = age < 0    ? HN_ID_MISSING
+                               : age < 50 ? HN_ID_FIRST + (uint32_t)age
+                                          : HN_ID_UNSEEN;
         assert_int_equal(id_at(&all, p, i, "whole"), whole);
         assert_int_equal(id_at(&all, p, i, "whole0"), age < 0 ? HN_ID_FIRST + 3 : whole);
         unseen = unseen || id_at(&all, p, i, "rare") == HN_ID_UNSEEN;
     }
     assert_true(unseen);
     const hn_layout *const layout = all.layout;
-    assert_int_equal(layout->tables[platform_input(layout, "item")->table].rows, HN_ID_FIRST + items.n);
+    assert_int_equal(layout->tables[platform_input(layout, "item")->table].rows,
+                     HN_ID_FIRST + items.n);
     assert_int_equal(layout->tables[platform_input(layout, "hashed")->table].rows, HN_ID_FIRST + 7);
     assert_int_equal(layout->tables[platform_input(layout, "whole")->table].rows, HN_ID_FIRST + 50);
     free_all(&all);
@@ -152,10 +165,12 @@ static void ids_are_as_said_by_text(void **state) {
 static void shared_lists_are_as_said_by_text(void **state) {
     (void)state;
     platform *const p = platform_create(ROWS, 2, 2);
-    hn_config *const config = platform_config(p,
-        "  hobbies: {kind: list, width: 5, pooling: sum}\n"
-        "  tags: {kind: list, share: hobbies, max_length: 2}\n"
-        "  other: {kind: list, column: tags, missing: none}\n", "train: {block_rows: 50}\n");
+    hn_config *const config =
+        platform_config(p,
+                        "  hobbies: {kind: list, width: 5, pooling: sum}\n"
+                        "  tags: {kind: list, share: hobbies, max_length: 2}\n"
+                        "  other: {kind: list, column: tags, missing: none}\n",
+                        "train: {block_rows: 50}\n");
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
     dataset_rows all = read_all(dataset);
     static word_list shared, other;
@@ -174,13 +189,16 @@ static void shared_lists_are_as_said_by_text(void **state) {
         const platform_user *const user = platform_user_of(p, row);
         const uint32_t *ids;
         assert_int_equal(list_at(&ids, &all, p, i, "hobbies"), user ? user->n_hobbies : 0);
-        for (int32_t k = 0; user && k < user->n_hobbies; k++) assert_int_equal(ids[k], id_of(&shared, user->hobbies[k], 1));
+        for (int32_t k = 0; user && k < user->n_hobbies; k++)
+            assert_int_equal(ids[k], id_of(&shared, user->hobbies[k], 1));
         assert_int_equal(list_at(&ids, &all, p, i, "tags"), row->n_tags < 2 ? row->n_tags : 2);
-        for (int32_t k = 0; k < row->n_tags && k < 2; k++) assert_int_equal(ids[k], id_of(&shared, row->tags[k], 1));
+        for (int32_t k = 0; k < row->n_tags && k < 2; k++)
+            assert_int_equal(ids[k], id_of(&shared, row->tags[k], 1));
         assert_int_equal(list_at(&ids, &all, p, i, "other"), row->n_tags ? row->n_tags : 1);
         if (row->n_tags == 0) assert_int_equal(ids[0], id_of(&other, "none", 1));
     }
-    assert_int_equal(platform_input(all.layout, "tags")->table, platform_input(all.layout, "hobbies")->table);
+    assert_int_equal(platform_input(all.layout, "tags")->table,
+                     platform_input(all.layout, "hobbies")->table);
     assert_int_equal(platform_input(all.layout, "tags")->width, 5);
     assert_int_equal(platform_input(all.layout, "hobbies")->pooling, HN_POOL_SUM);
     assert_int_equal(platform_input(all.layout, "tags")->pooling, HN_POOL_MEAN);
@@ -190,7 +208,8 @@ static void shared_lists_are_as_said_by_text(void **state) {
     platform_free(p);
 }
 
-/* ---- Numbers ---------------------------------------------------------------------------------------------- */
+/* ---- Numbers
+ * ---------------------------------------------------------------------------------------------- */
 
 static double cost_of(const platform *p, const platform_row *row) {
     const platform_item *const item = platform_item_of(p, row);
@@ -207,13 +226,15 @@ static void mean_and_deviation(double *mean, double *deviation, const double *x,
 static void numbers_are_as_said_by_text(void **state) {
     (void)state;
     platform *const p = platform_create(ROWS, 3, 2);
-    hn_config *const config = platform_config(p,
-        "  price: {kind: number, scaling: none}\n"
-        "  z: {kind: number, column: price, scaling: zscore}\n"
-        "  l: {kind: number, column: price, scaling: log1p}\n"
-        "  cost: {kind: number, scaling: log1p-zscore}\n"
-        "  half: {kind: number, column: cost, scaling: zscore, missing: '0.5'}\n"
-        "  b: {kind: number, column: cost, scaling: buckets, buckets: 5}\n", "");
+    hn_config *const config =
+        platform_config(p,
+                        "  price: {kind: number, scaling: none}\n"
+                        "  z: {kind: number, column: price, scaling: zscore}\n"
+                        "  l: {kind: number, column: price, scaling: log1p}\n"
+                        "  cost: {kind: number, scaling: log1p-zscore}\n"
+                        "  half: {kind: number, column: cost, scaling: zscore, missing: '0.5'}\n"
+                        "  b: {kind: number, column: cost, scaling: buckets, buckets: 5}\n",
+                        "");
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
     dataset_rows all = read_all(dataset);
     double price[ROWS], cost[ROWS], half[ROWS], mean[3], deviation[3];
@@ -231,23 +252,29 @@ static void numbers_are_as_said_by_text(void **state) {
     mean_and_deviation(&mean[2], &deviation[2], half, halves);
     for (int32_t i = 0; i < ROWS; i++) {
         const platform_row *const row = &p->row[i];
-        const double x = row->price[0] ? atof(row->price) : NAN, c = cost_of(p, row), h = isnan(c) ? 0.5 : c;
+        const double x = row->price[0] ? atof(row->price) : NAN, c = cost_of(p, row),
+                     h = isnan(c) ? 0.5 : c;
         assert_true(value_at(&all, p, i, "price") == (isnan(x) ? 0 : (float)x));
-        assert_true(value_at(&all, p, i, "l") == (isnan(x) ? 0 : (float)copysign(log1p(fabs(x)), x)));
-        assert_true(fabs(value_at(&all, p, i, "z") - (isnan(x) ? 0 : (x - mean[0]) / deviation[0])) < 1e-6);
-        assert_true(fabs(value_at(&all, p, i, "cost") - (isnan(c) ? 0 : (log1p(c) - mean[1]) / deviation[1])) < 1e-6);
+        assert_true(value_at(&all, p, i, "l") ==
+                    (isnan(x) ? 0 : (float)copysign(log1p(fabs(x)), x)));
+        assert_true(
+            fabs(value_at(&all, p, i, "z") - (isnan(x) ? 0 : (x - mean[0]) / deviation[0])) < 1e-6);
+        assert_true(fabs(value_at(&all, p, i, "cost") -
+                         (isnan(c) ? 0 : (log1p(c) - mean[1]) / deviation[1])) < 1e-6);
         assert_true(fabs(value_at(&all, p, i, "half") - (h - mean[2]) / deviation[2]) < 1e-6);
         assert_int_equal(id_at(&all, p, i, "b") == HN_ID_MISSING, isnan(c));
         assert_int_not_equal(id_at(&all, p, i, "b"), HN_ID_UNSEEN);
     }
-    assert_int_equal(all.layout->tables[platform_input(all.layout, "b")->table].rows, HN_ID_FIRST + 5);
+    assert_int_equal(all.layout->tables[platform_input(all.layout, "b")->table].rows,
+                     HN_ID_FIRST + 5);
     free_all(&all);
     hn_dataset_close(dataset);
     hn_config_free(config);
     platform_free(p);
 }
 
-/* ---- The plan -------------------------------------------------------------------------------------------- */
+/* ---- The plan
+ * -------------------------------------------------------------------------------------------- */
 
 static hn_schema *planned(const hn_config *config) {
     hn_schema *schema;
@@ -259,18 +286,21 @@ static hn_schema *planned(const hn_config *config) {
 static void inputs_stand_in_the_order_of_sides(void **state) {
     (void)state;
     platform *const p = platform_create(10, 4, 1);
-    hn_config *const config = platform_config(p,
-        "  category: {kind: id, width: 3}\n"
-        "  tab: {kind: id, width: 4}\n"
-        "  item: {kind: id, width: 5}\n"
-        "  age: {kind: number}\n"
-        "  user: {kind: id, width: 6}\n"
-        "  price: {kind: number, side: item}\n"
-        "  cost: {kind: number, side: user, scaling: buckets, width: 7}\n"
-        "  rate: {kind: rate, key: [user, tab], tasks: buy, width: 2}\n", "");
+    hn_config *const config =
+        platform_config(p,
+                        "  category: {kind: id, width: 3}\n"
+                        "  tab: {kind: id, width: 4}\n"
+                        "  item: {kind: id, width: 5}\n"
+                        "  age: {kind: number}\n"
+                        "  user: {kind: id, width: 6}\n"
+                        "  price: {kind: number, side: item}\n"
+                        "  cost: {kind: number, side: user, scaling: buckets, width: 7}\n"
+                        "  rate: {kind: rate, key: [user, tab], tasks: buy, width: 2}\n",
+                        "");
     hn_schema *const schema = planned(config);
     const hn_layout *const layout = hn_schema_layout(schema);
-    static const char *const order[] = {"age", "user", "cost", "tab", "rate.buy", "rate.count", "category", "item", "price"};
+    static const char *const order[] = {"age",        "user",     "cost", "tab",  "rate.buy",
+                                        "rate.count", "category", "item", "price"};
     const int32_t width[] = {1, 6, 7, 4, 2, 2, 3, 5, 1};
     int32_t column = 0;
     assert_int_equal(layout->n_inputs, 9);
@@ -295,14 +325,16 @@ static void inputs_stand_in_the_order_of_sides(void **state) {
 static void sources_are_shared(void **state) {
     (void)state;
     platform *const p = platform_create(10, 4, 1);
-    hn_config *const config = platform_config(p,
-        "  user: id\n"
-        "  again: {kind: id, column: log.user}\n"
-        "  r: {kind: rate, key: [user, users.city], fold: day}\n"
-        "  city: id\n"
-        "  tags: {kind: list}\n"
-        "  tags2: {kind: list, column: tags, max_length: 2}\n"
-        "  whole: {kind: id, column: tags}\n", "");
+    hn_config *const config =
+        platform_config(p,
+                        "  user: id\n"
+                        "  again: {kind: id, column: log.user}\n"
+                        "  r: {kind: rate, key: [user, users.city], fold: day}\n"
+                        "  city: id\n"
+                        "  tags: {kind: list}\n"
+                        "  tags2: {kind: list, column: tags, max_length: 2}\n"
+                        "  whole: {kind: id, column: tags}\n",
+                        "");
     hn_schema *const schema = planned(config);
     const hn_sources *const sources = hn_schema_sources(schema);
     assert_int_equal(sources->n, 6); /* user, city, day, tags thrice */
@@ -332,22 +364,28 @@ static void refuse(const platform *p, const char *features, const char *words) {
 static void names_that_mean_nothing_or_much_are_refused(void **state) {
     (void)state;
     platform *const p = platform_create(10, 4, 1);
-    refuse(p, "  categori: id\n", "features.categori: found no column \"categori\" in the log or a table; did you mean \"category\" of items?");
+    refuse(p, "  categori: id\n",
+           "features.categori: found no column \"categori\" in the log or a table; did you mean "
+           "\"category\" of items?");
     refuse(p, "  x: {kind: id, column: zzzzzz}\n", "features.x: found no column \"zzzzzz\"");
     refuse(p, "  x: {kind: id, column: users.agee}\n", "in table users; did you mean \"age\"?");
     refuse(p, "  x: {kind: id, column: log.pric}\n", "in the log; did you mean \"price\"?");
     refuse(p, "  x: {kind: rate, key: user, fold: dya}\n", "did you mean \"day\"");
     refuse(p, "  tags: {kind: list, integer: 5}\n", "a list cannot have the integers");
-    refuse(p, "  r: {kind: rate, key: user}\n  r.count: {kind: id, column: tab}\n", "two inputs are named \"r.count\"");
+    refuse(p, "  r: {kind: rate, key: user}\n  r.count: {kind: id, column: tab}\n",
+           "two inputs are named \"r.count\"");
     char *const path = platform_path(p, "items.csv");
     support_write(path, "item,age,price\ni1,2,3\n", 22);
-    refuse(p, "  age: id\n", "column \"age\" is in users and in items; write \"users.age\" or \"items.age\"");
-    refuse(p, "  price: id\n", "column \"price\" is in log and in items; write \"log.price\" or \"items.price\"");
+    refuse(p, "  age: id\n",
+           "column \"age\" is in users and in items; write \"users.age\" or \"items.age\"");
+    refuse(p, "  price: id\n",
+           "column \"price\" is in log and in items; write \"log.price\" or \"items.price\"");
     free(path);
     platform_free(p);
 }
 
-/* ---- Saving and loading ---------------------------------------------------------------------------------- */
+/* ---- Saving and loading
+ * ---------------------------------------------------------------------------------- */
 
 static const char *const many_features =
     "  item: id\n"
@@ -388,12 +426,14 @@ static void what_is_saved_is_loaded(void **state) {
     assert_int_equal(n, m);
     assert_memory_equal(a, b, n);
     hn_free(a), hn_free(b);
-    json_t *const one = hn_schema_describe(schema), *const two = hn_schema_describe(hn_dataset_schema(dataset));
+    json_t *const one = hn_schema_describe(schema), *const two = hn_schema_describe(
+                                                        hn_dataset_schema(dataset));
     assert_true(json_equal(one, two));
     assert_int_equal(json_array_size(json_object_get(one, "inputs")), 7 + 3 + 2);
     json_decref(one), json_decref(two);
     for (int m_ = 0; m_ < 3; m_++)
-        assert_int_equal(hn_schema_scenario_rows(schema)[m_], hn_schema_scenario_rows(hn_dataset_schema(dataset))[m_]);
+        assert_int_equal(hn_schema_scenario_rows(schema)[m_],
+                         hn_schema_scenario_rows(hn_dataset_schema(dataset))[m_]);
     assert_true(hn_schema_sampling(schema)[0] == 1);
     hn_schema_free(schema);
     hn_pack_close(pack);
@@ -451,8 +491,11 @@ static void other_configs_are_refused(void **state) {
     hn_dataset *const dataset = platform_dataset(p, config, NULL);
     char *const path = platform_path(p, "schema");
     save(hn_dataset_schema(dataset), path);
-    static const struct { const char *features, *words; } cases[] = {
-        {"  age: {kind: number, column: users.age}\n", "does not say where column \"users.age\" is"},
+    static const struct {
+        const char *features, *words;
+    } cases[] = {
+        {"  age: {kind: number, column: users.age}\n",
+         "does not say where column \"users.age\" is"},
         {"  city: id\n", "schema/vocabulary/city"},
         {"  again: {kind: id, column: item}\n", "schema/vocabulary/again"},
         {"  price: {kind: number, scaling: zscore}\n", "schema/scale/price"},

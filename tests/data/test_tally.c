@@ -9,10 +9,12 @@
 #include "base/rng.h"
 #include "data/digest.h"
 #include "data/scale.h"
+#include "data/tally_sort.h"
 #include "data/vocabulary.h"
 #include "support.h"
 
-/* ---- Tallies --------------------------------------------------------------------------------------- */
+/* ---- Tallies
+ * --------------------------------------------------------------------------------------- */
 
 enum { KEYS = 60000, SUBS = 2, ADDS = 400000 };
 
@@ -25,7 +27,8 @@ static uint64_t draw(uint64_t i, uint64_t n) { return hn_random(8, HN_STREAM_TES
 static void fill(hn_tally *tally, known *all) {
     hn_error err = {0};
     for (uint64_t i = 0; i < ADDS; i++) {
-        const uint64_t key = draw(2 * i, KEYS) * draw(2 * i, KEYS) / KEYS, sub = draw(2 * i + 1, SUBS);
+        const uint64_t key = draw(2 * i, KEYS) * draw(2 * i, KEYS) / KEYS,
+                       sub = draw(2 * i + 1, SUBS);
         uint64_t *counts;
         assert_ok(hn_tally_at(&counts, tally, key, sub, ADDS - i, &err));
         counts[0] += 1, counts[1] += i;
@@ -63,7 +66,9 @@ static void counts_are_right_within_any_budget(void **state) {
         const int64_t before = hn_memory_held();
         assert_ok(hn_tally_create(&tally, 2, budgets[b], "/tmp", &err));
         fill(tally, all);
-        if (budgets[b] < 1 << 30) assert_true(hn_memory_held() - before <= (budgets[b] > HN_TALLY_LEAST ? budgets[b] : HN_TALLY_LEAST));
+        if (budgets[b] < 1 << 30)
+            assert_true(hn_memory_held() - before <=
+                        (budgets[b] > HN_TALLY_LEAST ? budgets[b] : HN_TALLY_LEAST));
         check_sorted(tally, all);
         check_sorted(tally, all); /* once more */
         hn_tally_free(tally);
@@ -102,6 +107,33 @@ static void a_batch_is_the_same_as_one_by_one(void **state) {
     hn_tally_free(many);
 }
 
+static int compare_words(const void *a, const void *b) {
+    const uint64_t *const x = a, *const y = b;
+    for (int i = 0; i < 2; i++)
+        if (x[i] != y[i]) return x[i] < y[i] ? -1 : 1;
+    return 0;
+}
+
+/* Keys that differ in any byte, of hashes and of small numbers, against qsort. */
+static void entries_are_sorted_in_place(void **state) {
+    (void)state;
+    for (uint64_t trial = 0; trial < 40; trial++) {
+        enum { N_MAX = 3000, WORDS = 4 };
+        const size_t n = draw(trial, N_MAX);
+        uint64_t *const a = calloc(N_MAX * WORDS, 8), *const b = calloc(N_MAX * WORDS, 8);
+        for (size_t i = 0; i < n; i++) {
+            a[i * WORDS] = hn_random(trial, HN_STREAM_TEST, i) >> trial % 64;
+            a[i * WORDS + 1] = i << trial % 50;
+            a[i * WORDS + 3] = a[i * WORDS] ^ a[i * WORDS + 1];
+        }
+        memcpy(b, a, n * WORDS * 8);
+        hn_tally_sort(a, n, WORDS);
+        qsort(b, n, WORDS * 8, compare_words);
+        assert_memory_equal(a, b, n * WORDS * 8);
+        free(a), free(b);
+    }
+}
+
 static hn_status tally_once(void *user, hn_error *err) {
     hn_tally *tally;
     hn_status status = hn_tally_create(&tally, 1, 0, "/tmp", err);
@@ -126,7 +158,8 @@ static void every_failure_is_reported(void **state) {
     assert_true(support_fail_each(HN_FAULT_READ, tally_once, &many) > 0);
 }
 
-/* ---- Vocabularies ------------------------------------------------------------------------------------ */
+/* ---- Vocabularies
+ * ------------------------------------------------------------------------------------ */
 
 /* Value v is added v+1 times, first at position 1000 - v: the commonest appears first. */
 static hn_tally *values(int32_t n, int64_t budget) {
@@ -136,7 +169,8 @@ static hn_tally *values(int32_t n, int64_t budget) {
     for (int32_t v = 0; v < n; v++)
         for (int32_t i = 0; i <= v; i++) {
             uint64_t *counts;
-            assert_ok(hn_tally_at(&counts, tally, 5000 + (uint64_t)v, 0, 1000 - (uint64_t)v + (uint64_t)i, &err));
+            assert_ok(hn_tally_at(&counts, tally, 5000 + (uint64_t)v, 0,
+                                  1000 - (uint64_t)v + (uint64_t)i, &err));
             ++*counts;
         }
     return tally;
@@ -155,7 +189,8 @@ static void ids_follow_first_appearance(void **state) {
     (void)state;
     hn_vocabulary v = fitted(&(hn_vocabulary_rule){.name = "f", .min_count = 3}, 10);
     assert_int_equal(v.size, 8); /* values 2…9 */
-    for (uint32_t i = 0; i < 8; i++) assert_int_equal(hn_vocabulary_find(&v, 5009 - i), HN_ID_FIRST + i);
+    for (uint32_t i = 0; i < 8; i++)
+        assert_int_equal(hn_vocabulary_find(&v, 5009 - i), HN_ID_FIRST + i);
     assert_int_equal(hn_vocabulary_find(&v, 5001), HN_ID_UNSEEN);
     hn_vocabulary_free(&v);
 }
@@ -164,25 +199,33 @@ static void the_most_frequent_are_kept(void **state) {
     (void)state;
     hn_vocabulary v = fitted(&(hn_vocabulary_rule){.name = "f", .min_count = 1, .max_size = 3}, 60);
     assert_int_equal(v.size, 3);
-    for (uint32_t i = 0; i < 3; i++) assert_int_equal(hn_vocabulary_find(&v, 5059 - i), HN_ID_FIRST + i);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(hn_vocabulary_find(&v, 5059 - i), HN_ID_FIRST + i);
     hn_vocabulary_free(&v);
 }
 
 static void old_values_keep_their_ids(void **state) {
     (void)state;
     const uint64_t old[] = {7, 5003, 9};
-    hn_vocabulary v = fitted(&(hn_vocabulary_rule){.name = "f", .old = old, .n_old = 3, .min_count = 1}, 6);
+    hn_vocabulary v =
+        fitted(&(hn_vocabulary_rule){.name = "f", .old = old, .n_old = 3, .min_count = 1}, 6);
     assert_int_equal(v.size, 8);
-    for (uint32_t i = 0; i < 3; i++) assert_int_equal(hn_vocabulary_find(&v, old[i]), HN_ID_FIRST + i);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(hn_vocabulary_find(&v, old[i]), HN_ID_FIRST + i);
     const uint64_t fresh[] = {5005, 5004, 5002, 5001, 5000};
-    for (uint32_t i = 0; i < 5; i++) assert_int_equal(hn_vocabulary_find(&v, fresh[i]), HN_ID_FIRST + 3 + i);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(hn_vocabulary_find(&v, fresh[i]), HN_ID_FIRST + 3 + i);
     hn_vocabulary_free(&v);
     /* max_size counts the old ones, none of which ever goes */
-    v = fitted(&(hn_vocabulary_rule){.name = "f", .old = old, .n_old = 3, .min_count = 1, .max_size = 4}, 6);
+    v = fitted(
+        &(hn_vocabulary_rule){.name = "f", .old = old, .n_old = 3, .min_count = 1, .max_size = 4},
+        6);
     assert_int_equal(v.size, 4);
     assert_int_equal(hn_vocabulary_find(&v, 5005), HN_ID_FIRST + 3);
     hn_vocabulary_free(&v);
-    v = fitted(&(hn_vocabulary_rule){.name = "f", .old = old, .n_old = 3, .min_count = 1, .max_size = 2}, 6);
+    v = fitted(
+        &(hn_vocabulary_rule){.name = "f", .old = old, .n_old = 3, .min_count = 1, .max_size = 2},
+        6);
     assert_int_equal(v.size, 3);
     hn_vocabulary_free(&v);
 }
@@ -214,8 +257,10 @@ static void wrong_hashes_are_refused(void **state) {
     hn_vocabulary v;
     hn_error err = {0};
     const uint64_t twice[] = {3, 4, 3}, missing[] = {3, HN_HASH_MISSING};
-    assert_fails(HN_BAD_DATA, "values 2 and 4 are the same", hn_vocabulary_build(&v, twice, 3, "f", &err));
-    assert_fails(HN_BAD_DATA, "hash of a missing cell", hn_vocabulary_build(&v, missing, 2, "f", &err));
+    assert_fails(HN_BAD_DATA, "values 2 and 4 are the same",
+                 hn_vocabulary_build(&v, twice, 3, "f", &err));
+    assert_fails(HN_BAD_DATA, "hash of a missing cell",
+                 hn_vocabulary_build(&v, missing, 2, "f", &err));
     assert_null(v.keys);
     assert_ok(hn_vocabulary_build(&v, NULL, 0, "f", &err));
     assert_int_equal(hn_vocabulary_find(&v, 3), HN_ID_UNSEEN);
@@ -228,7 +273,8 @@ static void wrong_hashes_are_refused(void **state) {
     assert_int_equal(hn_memory_held(), 0);
 }
 
-/* ---- Scales ------------------------------------------------------------------------------------------- */
+/* ---- Scales
+ * ------------------------------------------------------------------------------------------- */
 
 static void moments_lose_nothing(void **state) {
     (void)state;
@@ -292,8 +338,10 @@ static int32_t cuts_by_hand(double *cuts, const double *sorted, int32_t n, int32
     for (int32_t i = 1; i < n; i++) distinct += sorted[i] != sorted[i - 1];
     for (int32_t i = 1; i < n; i++) {
         bool cut = distinct <= buckets;
-        for (int32_t j = 1; j < buckets; j++) cut = cut || sorted[i] == sorted[(int64_t)j * n / buckets];
-        if (cut && sorted[i] != sorted[0] && (found == 0 || cuts[found - 1] != sorted[i])) cuts[found++] = sorted[i];
+        for (int32_t j = 1; j < buckets; j++)
+            cut = cut || sorted[i] == sorted[(int64_t)j * n / buckets];
+        if (cut && sorted[i] != sorted[0] && (found == 0 || cuts[found - 1] != sorted[i]))
+            cuts[found++] = sorted[i];
     }
     return found;
 }
@@ -301,7 +349,8 @@ static int32_t cuts_by_hand(double *cuts, const double *sorted, int32_t n, int32
 static void quantiles_are_those_of_sorted_values(void **state) {
     (void)state;
     for (uint64_t trial = 0; trial < 60; trial++) {
-        const int32_t n = (int32_t)draw(trial * 1000, 300), buckets = 2 + (int32_t)draw(trial * 1000 + 1, 20);
+        const int32_t n = (int32_t)draw(trial * 1000, 300),
+                      buckets = 2 + (int32_t)draw(trial * 1000 + 1, 20);
         double x[300], cuts[300];
         hn_tally *tally;
         hn_scale scale = {.how = HN_SCALE_BUCKETS};
@@ -310,7 +359,10 @@ static void quantiles_are_those_of_sorted_values(void **state) {
         for (int32_t i = 0; i < n; i++) {
             uint64_t *counts;
             const uint64_t kinds = 1 + trial % 3 * 40; /* few and many different ones, some heavy */
-            x[i] = (double)(draw(trial * 1000 + 2 + (uint64_t)i, kinds) * draw(trial * 1000 + (uint64_t)i, kinds)) / 8 - 3;
+            x[i] = (double)(draw(trial * 1000 + 2 + (uint64_t)i, kinds) *
+                            draw(trial * 1000 + (uint64_t)i, kinds)) /
+                       8 -
+                   3;
             assert_ok(hn_tally_at(&counts, tally, hn_number_order(x[i]), 0, 0, &err));
             ++*counts;
         }
@@ -337,6 +389,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_are_right_within_any_budget),
         cmocka_unit_test(a_batch_is_the_same_as_one_by_one),
+        cmocka_unit_test(entries_are_sorted_in_place),
         cmocka_unit_test(every_failure_is_reported),
         cmocka_unit_test(ids_follow_first_appearance),
         cmocka_unit_test(the_most_frequent_are_kept),
