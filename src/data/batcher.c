@@ -111,6 +111,10 @@ static hn_status set_up(hn_batcher *b, hn_split split, int32_t window, hn_error 
     b->rows = dataset->rows[split];
     b->window = (uint32_t)window < b->n_blocks ? (uint32_t)window : b->n_blocks;
     if (b->window == 0) b->window = 1;
+    /* Windows as equal as may be: a few blocks left for the last one would end every epoch
+     * with steps on a poor sample of the log. */
+    b->n_windows = (b->n_blocks + b->window - 1) / b->window;
+    if (b->n_windows > 0) b->window = (b->n_blocks + b->n_windows - 1) / b->n_windows;
     b->n_windows = (b->n_blocks + b->window - 1) / b->window;
     const uint64_t window_rows = (uint64_t)b->window * dataset->block_rows;
     if (window_rows > UINT32_MAX)
