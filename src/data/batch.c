@@ -6,8 +6,7 @@
 
 #include "base/memory.h"
 
-/* ---- Memory
- * --------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------- */
 
 /* The longest that the lists of one row can be together: those of the log as the config
  * says, those of a table as they are. */
@@ -69,8 +68,7 @@ void hn_batch_free(hn_batch *batch) {
     memset(batch, 0, sizeof *batch);
 }
 
-/* ---- Gathering
- * -------------------------------------------------------------------------------------- */
+/* ---- Gathering ------------------------------------------------------------------- */
 
 static const uint8_t *record_of(const hn_batch *batch, uint32_t taken) {
     return batch->block[taken]->records + (size_t)batch->row[taken] * batch->dataset->record.bytes;

@@ -27,8 +27,7 @@ struct hn_batcher {
     hn_batch out;
 };
 
-/* ---- Order
- * ----------------------------------------------------------------------------------------- */
+/* ---- Order ----------------------------------------------------------------------- */
 
 /* The block that isn't full goes to the end of its window, so that row i of a window is
  * row i mod block_rows of its block i / block_rows. */
@@ -91,8 +90,7 @@ static hn_status load_window(hn_batcher *b, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- The interface
- * ------------------------------------------------------------------------------------ */
+/* ---- The interface --------------------------------------------------------------- */
 
 void hn_batcher_free(hn_batcher *b) {
     if (!b) return;

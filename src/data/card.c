@@ -21,8 +21,7 @@ static json_t *log_json(const hn_preparation *p) {
                      examples);
 }
 
-/* ---- Features
- * ---------------------------------------------------------------------------------------- */
+/* ---- Features -------------------------------------------------------------------- */
 
 typedef struct cell_counts {
     uint64_t rows, missing, cells, unseen; /* cells: rows, or the values of lists */
@@ -97,13 +96,12 @@ static json_t *feature_json(const hn_preparation *p, int32_t c) {
     return feature;
 }
 
-/* ---- Cells
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Cells ----------------------------------------------------------------------- */
 
 static json_t *cell_json(const hn_preparation *p, int32_t m, int32_t t, int32_t s) {
     const hn_fit_counts *const counts = &p->counts;
     const hn_config *const config = p->config;
-    const size_t scenario = (size_t)(s * counts->scenarios + m),
+    const size_t scenario = (size_t)s * (size_t)counts->scenarios + (size_t)m,
                  cell = scenario * (size_t)counts->tasks + (size_t)t;
     const char *const name = config->scenario.names.n > 0 ? config->scenario.names.items[m] : "all";
     return json_pack(

@@ -40,7 +40,7 @@ static hn_status create(hn_codes **out, const hn_schema *schema, bool owned, hn_
     return HN_OK;
 }
 
-/* ---- Making --------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------- */
 
 typedef struct maker { /* of one table's codes */
     const hn_schema *schema;
@@ -148,7 +148,7 @@ hn_status hn_codes_make(hn_codes **out, const hn_schema *schema, const hn_side_t
                         hn_pool *pool, const hn_run *run, hn_error *err) {
     *out = NULL;
     hn_status status = create(out, schema, true, err);
-    if (status == HN_OK) status = make_all(*out, schema, tables, pool, run, err);
+    if (status == HN_OK && *out) status = make_all(*out, schema, tables, pool, run, err);
     if (status != HN_OK) {
         hn_codes_free(*out);
         *out = NULL;
@@ -268,7 +268,7 @@ hn_status hn_codes_load(hn_codes **out, const hn_schema *schema, hn_pack *pack, 
     *out = NULL;
     hn_codes *codes = NULL;
     hn_status status = create(&codes, schema, false, err);
-    for (int32_t t = 0; status == HN_OK && t < codes->n; t++)
+    for (int32_t t = 0; status == HN_OK && codes && t < codes->n; t++)
         status = load_table(&codes->tables[t], schema, t, pack, err);
     if (status != HN_OK) {
         hn_codes_free(codes);

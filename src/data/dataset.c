@@ -26,8 +26,7 @@ void hn_dataset_close(hn_dataset *dataset) {
     hn_free(dataset);
 }
 
-/* ---- Blocks
- * ------------------------------------------------------------------------------------------- */
+/* ---- Blocks ---------------------------------------------------------------------- */
 
 /* Found by name without reading it: its blocks have checksums of their own. */
 static const hn_section *rows_section(const hn_pack *pack) {
@@ -85,8 +84,7 @@ static hn_status open_blocks(hn_dataset *dataset, hn_error *err) {
     return place_blocks(dataset, section->bytes, n, rows, err);
 }
 
-/* ---- The small sections
- * ------------------------------------------------------------------------------- */
+/* ---- The small sections ---------------------------------------------------------- */
 
 static hn_status check_config(hn_dataset *dataset, hn_error *err) {
     const hn_section *section;
@@ -183,8 +181,7 @@ hn_status hn_dataset_open(hn_dataset **out, const char *path, const hn_config *c
     return HN_OK;
 }
 
-/* ---- What is in it
- * ------------------------------------------------------------------------------------- */
+/* ---- What is in it --------------------------------------------------------------- */
 
 const hn_schema *hn_dataset_schema(const hn_dataset *dataset) { return dataset->schema; }
 const hn_side_tables *hn_dataset_tables(const hn_dataset *dataset) { return dataset->tables; }

@@ -76,8 +76,8 @@ const uint64_t *hn_dataset_positives(const hn_dataset *dataset, hn_split split);
 
 /* Batches of one pass over a split. A training pass (`epoch` ≥ 0) is a seeded permutation
  * of the blocks and of the rows of each window (at most `window` blocks, windows as equal as
- * may be): a pure function of (seed, epoch). A plain pass (`epoch` -1) goes in dataset order. In every batch rows are
- * sorted by scenario, stably. */
+ * may be): a pure function of (seed, epoch). A plain pass (`epoch` -1) goes in dataset order. In
+ * every batch rows are sorted by scenario, stably. */
 typedef struct hn_batcher hn_batcher;
 hn_status hn_batcher_create(hn_batcher **out, const hn_dataset *dataset, hn_split split,
                             int32_t batch, int32_t window, uint64_t seed, hn_error *err);

@@ -44,8 +44,7 @@ static hn_status is_fresh(bool *fresh, const char *path, const char *fingerprint
     return HN_OK;
 }
 
-/* ---- Writing
- * -------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------- */
 
 static hn_status write_rows(hn_preparation *p, hn_packer *packer, hn_error *err) {
     hn_block_writer *writer;

@@ -12,7 +12,7 @@
 
 enum { PREFETCH_FROM = 4096 }; /* slots of a vocabulary beyond which it isn't in cache */
 
-/* ---- Ids ------------------------------------------------------------------------------- */
+/* ---- Ids ------------------------------------------------------------------------- */
 
 static uint32_t id_of_hash(const hn_root *root, const hn_column *column, uint64_t hash) {
     if (hash == HN_HASH_MISSING) hash = column->missing_hash;
@@ -123,7 +123,7 @@ void hn_encode_place(uint32_t *id, size_t id_stride, float *value, size_t value_
     }
 }
 
-/* ---- Lists ------------------------------------------------------------------------------- */
+/* ---- Lists ----------------------------------------------------------------------- */
 
 uint32_t hn_encode_list_length(const hn_column *column, const hn_slot *slot) {
     if (slot->list.length == 0) return column->missing_hash != HN_HASH_MISSING;
@@ -154,7 +154,7 @@ void hn_encode_absent(hn_slot *out, const hn_schema *schema, int32_t place) {
     }
 }
 
-/* ---- Rates --------------------------------------------------------------------------------- */
+/* ---- Rates ----------------------------------------------------------------------- */
 
 static uint64_t key_part(const hn_reference *from, const hn_side_tables *tables,
                          const hn_impressions *block, uint32_t row) {

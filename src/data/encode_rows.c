@@ -31,7 +31,7 @@ void hn_encoded_free(hn_encoded *encoded) {
     memset(encoded, 0, sizeof *encoded);
 }
 
-/* ---- Memory ------------------------------------------------------------------------------ */
+/* ---- Memory ---------------------------------------------------------------------- */
 
 static hn_status make_absent(struct hn_encoded_buffers *b, const hn_schema *schema, hn_error *err) {
     const int32_t tables = schema->config->n_tables;
@@ -95,7 +95,7 @@ static hn_status choose_all(const uint32_t **rows, struct hn_encoded_buffers *b,
     return HN_OK;
 }
 
-/* ---- Lists --------------------------------------------------------------------------------- */
+/* ---- Lists ----------------------------------------------------------------------- */
 
 typedef struct list_source { /* a row's list column: codes, or a slot to encode */
     const uint32_t *coded;
@@ -170,7 +170,7 @@ static hn_status encode_lists(hn_encoded *out, const hn_schema *schema,
     return HN_OK;
 }
 
-/* ---- The whole ------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------- */
 
 /* Labels, weights, users and ordinals are absent from a block that is only scored. */
 static void carry(hn_encoded *out, const hn_impressions *block, const uint32_t *rows, int32_t n) {

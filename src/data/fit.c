@@ -9,7 +9,7 @@
 #include "data/budget.h"
 #include "data/fit_parts.h"
 
-/* ---- Parts ---------------------------------------------------------------------------------- */
+/* ---- Parts ----------------------------------------------------------------------- */
 
 static hn_fit_part *add_part(hn_fit *fit, int32_t index,
                              hn_status (*add)(hn_fit *, hn_fit_part *, const hn_fit_block *,

@@ -23,8 +23,7 @@ typedef struct encoding {
     bool keep;        /* rows are written */
 } encoding;
 
-/* ---- Counts
- * -------------------------------------------------------------------------------------- */
+/* ---- Counts ---------------------------------------------------------------------- */
 
 static hn_status create_counts(hn_encode_counts *counts, int32_t columns, hn_error *err) {
     const size_t n = (size_t)columns;
@@ -50,8 +49,7 @@ static void move_counts(hn_encode_counts *to, hn_encode_counts *from, int32_t co
     }
 }
 
-/* ---- A block
- * ---------------------------------------------------------------------------------------- */
+/* ---- A block --------------------------------------------------------------------- */
 
 /* Numbers of the rows of each split, in order; `begin` has one more than there are splits. */
 static hn_status sort_by_split(block_work *work, size_t begin[HN_SPLITS + 1],
@@ -92,8 +90,7 @@ static void encode_job(void *user, int64_t item, int32_t worker) {
     work->status = encode_block(e, work, &e->pass->blocks[item].block, &work->error);
 }
 
-/* ---- The pass
- * ------------------------------------------------------------------------------------------ */
+/* ---- The pass -------------------------------------------------------------------- */
 
 static hn_status write_window(encoding *e, hn_block_writer *writer, hn_error *err) {
     for (int32_t i = 0; i < e->pass->n; i++) {

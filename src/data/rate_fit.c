@@ -12,7 +12,7 @@
 #include "data/budget.h"
 #include "data/rate.h"
 
-/* ---- Totals -------------------------------------------------------------------------- */
+/* ---- Totals ---------------------------------------------------------------------- */
 
 static hn_status count_keys(uint64_t *keys, uint64_t *pairs, hn_tally *tally, hn_error *err) {
     *keys = *pairs = 0;
@@ -61,7 +61,7 @@ static hn_status sum_totals(hn_rate_totals *totals, uint64_t *begin, hn_tally *t
     return HN_OK;
 }
 
-/* ---- What training rows see -------------------------------------------------------------- */
+/* ---- What training rows see ------------------------------------------------------ */
 
 /* One fold after another of each key; `before` sums the folds passed of the current key. */
 static void see_others(uint32_t *others, uint32_t *before, const uint32_t *totals,

@@ -31,8 +31,7 @@ typedef struct raw_reader {
     int64_t first; /* piece of the block that pieces[0] is */
 } raw_reader;
 
-/* ---- Which rows
- * ------------------------------------------------------------------------------------ */
+/* ---- Which rows ------------------------------------------------------------------ */
 
 static hn_status is_wanted(bool *wanted, raw_reader *r, const hn_impressions *block, size_t row,
                            hn_error *err) {
@@ -59,8 +58,7 @@ static hn_status choose(raw_reader *r, const hn_impressions *block, hn_error *er
     return HN_OK;
 }
 
-/* ---- Pieces
- * ------------------------------------------------------------------------------------------ */
+/* ---- Pieces ---------------------------------------------------------------------- */
 
 static size_t piece_begin(const raw_reader *r, int64_t item) {
     return (size_t)(r->first + item) * PIECE_ROWS;

@@ -42,7 +42,7 @@ uint32_t hn_scale_bucket(const hn_scale *scale, double x) {
     return (uint32_t)(HN_ID_FIRST + below);
 }
 
-/* ---- Moments ------------------------------------------------------------------------ */
+/* ---- Moments --------------------------------------------------------------------- */
 
 /* Neumaier's sum: what is lost in each addition is kept aside. */
 static void add_compensated(double *sum, double *lost, double x) {
@@ -75,7 +75,7 @@ double hn_moments_deviation(const hn_moments *moments) {
     return sqrt(variance);
 }
 
-/* ---- Quantiles ------------------------------------------------------------------------ */
+/* ---- Quantiles ------------------------------------------------------------------- */
 
 uint64_t hn_number_order(double x) {
     x += 0.0; /* -0 and 0 are one value */

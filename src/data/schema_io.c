@@ -16,7 +16,7 @@ static const char *named(char *out, const char *kind, const char *name, const ch
     return out;
 }
 
-/* ---- Saving --------------------------------------------------------------------------------- */
+/* ---- Saving ---------------------------------------------------------------------- */
 
 static json_t *plan_json(const hn_schema *schema) {
     json_t *const columns = json_array();
@@ -249,8 +249,7 @@ hn_status hn_schema_load(hn_schema **out, const hn_config *config, hn_pack *pack
     return status;
 }
 
-/* ---- Warm starts
- * ---------------------------------------------------------------------------------- */
+/* ---- Warm starts ----------------------------------------------------------------- */
 
 hn_status hn_schema_old_hashes(const uint64_t **out, size_t *n, hn_pack *init, const char *feature,
                                hn_error *err) {

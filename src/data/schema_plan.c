@@ -26,7 +26,7 @@ bool hn_column_is_value(const hn_column *column) {
     return column->kind != HN_COLUMN_LIST && !hn_column_is_id(column);
 }
 
-/* ---- Roots ---------------------------------------------------------------------------- */
+/* ---- Roots ----------------------------------------------------------------------- */
 
 static const hn_config_feature *feature_named(const hn_config *config, const char *name) {
     for (int32_t i = 0; i < config->n_features; i++)
@@ -73,7 +73,7 @@ static hn_status find_root(int32_t *out, hn_schema *schema, const hn_config_feat
     return HN_OK;
 }
 
-/* ---- Columns ------------------------------------------------------------------------------ */
+/* ---- Columns --------------------------------------------------------------------- */
 
 static hn_side side_of(const hn_schema *schema, const hn_resolved *column) {
     const hn_config *const config = schema->config;
@@ -136,7 +136,7 @@ static hn_status plan_plain(hn_schema *schema, const hn_config_feature *feature,
     return HN_OK;
 }
 
-/* ---- Rates ---------------------------------------------------------------------------------- */
+/* ---- Rates ----------------------------------------------------------------------- */
 
 /* A key that some list feature reads as a list is that list: its first value counts. */
 static hn_status want_key(hn_reference *out, hn_side *side, hn_schema *schema, const char *written,

@@ -35,7 +35,7 @@ static const char *file_name(const hn_config *config, int32_t table) {
     return table < 0 ? "log" : config->tables[table].name;
 }
 
-/* ---- Names that say their file ---------------------------------------------------------- */
+/* ---- Names that say their file --------------------------------------------------- */
 
 /* The table named before the dot and the column after it; false where no table is. */
 static bool split_name(int32_t *table, const char **column, const hn_config *config,
@@ -72,7 +72,7 @@ static hn_status check_there(hn_schema *schema, int32_t table, const char *colum
     return not_there(columns, column, table, schema, what, err);
 }
 
-/* ---- Plain names ------------------------------------------------------------------------- */
+/* ---- Plain names ----------------------------------------------------------------- */
 
 static hn_status ambiguous(const hn_schema *schema, int32_t a, int32_t b, const char *name,
                            const char *what, hn_error *err) {
@@ -118,7 +118,7 @@ static hn_status find_plain(int32_t *table, hn_schema *schema, const char *name,
     return found || !log_known ? HN_OK : nowhere(schema, name, what, err);
 }
 
-/* ---- The interface --------------------------------------------------------------------------- */
+/* ---- The interface --------------------------------------------------------------- */
 
 static hn_status add_resolved(const hn_resolved **out, hn_schema *schema, const char *written,
                               int32_t table, const char *column, hn_error *err) {

@@ -160,8 +160,7 @@ hn_status hn_spool_add(hn_spool *spool, const hn_impressions *block, hn_pool *po
     return HN_OK;
 }
 
-/* ---- Reading
- * ------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------- */
 
 int64_t hn_spool_blocks(const hn_spool *spool) { return (int64_t)spool->n; }
 uint64_t hn_spool_rows(const hn_spool *spool) { return spool->rows; }

@@ -19,7 +19,8 @@ struct hn_tally {
     int shift;         /* 64 - log2(index_size) */
     int64_t sorter_bytes;
     char *dir;
-    hn_sorter *sorter;     /* NULL until the first spill */
+    hn_sorter *sorter; /* NULL until the first spill */
+    bool finished, in_order;
     size_t at;             /* reading from memory */
     uint64_t *merged;      /* reading from the sorter: the entry given out … */
     const uint64_t *ahead; /* … and the record that follows it */
@@ -47,7 +48,7 @@ hn_status hn_tally_create(hn_tally **out, int32_t counters, int64_t budget_bytes
     /* While a map grows old and new are held: 1.5 times the new one. */
     if (budget_bytes < HN_TALLY_LEAST) budget_bytes = HN_TALLY_LEAST;
     tally->sorter_bytes = budget_bytes / 2;
-    const size_t entry_bytes = (tally->words + 1) * 8 * 3 / 2;
+    const size_t entry_bytes = (tally->words + 2) * 8 * 3 / 2;
     tally->most = (size_t)(budget_bytes / 2) / entry_bytes;
     if (tally->most > UINT32_MAX / 4) tally->most = UINT32_MAX / 4;
     *out = tally;
@@ -102,6 +103,7 @@ static hn_status grow(hn_tally *tally, hn_error *err) {
 }
 
 static hn_status spill(hn_tally *tally, hn_error *err) {
+    if (tally->n == 0 || !tally->index) return HN_OK;
     if (!tally->sorter)
         HN_TRY(hn_sorter_create(&tally->sorter, tally->words * 8, compare_entries,
                                 tally->sorter_bytes, tally->dir, err));
@@ -113,8 +115,10 @@ static hn_status spill(hn_tally *tally, hn_error *err) {
 
 static hn_status add_entry(uint64_t **counts, hn_tally *tally, uint64_t key, uint64_t sub,
                            uint64_t position, hn_error *err) {
+    if (tally->finished) return hn_fail(err, HN_FAILED, "a tally is added to after its end");
     if (tally->n == tally->capacity)
         HN_TRY(tally->capacity < tally->most ? grow(tally, err) : spill(tally, err));
+    if (!tally->index) return hn_no_memory(err, "a tally"); /* never: grow made it */
     const size_t mask = tally->index_size - 1;
     size_t slot = slot_of(tally, key, sub);
     while (tally->index[slot]) slot = (slot + 1) & mask;
@@ -168,16 +172,18 @@ hn_status hn_tally_add_many(hn_tally *tally, const uint64_t *keys, const uint64_
 
 /* Once something was spilled, everything goes through the sorter. */
 hn_status hn_tally_finish(hn_tally *tally, bool sorted, hn_error *err) {
+    tally->finished = true;
     tally->at = 0;
     tally->ahead = NULL;
-    /* The index isn't needed any more; a sorted rewind finds entries in order already. */
     if (!tally->sorter) {
-        if (sorted && tally->index) hn_tally_sort(tally->entries, tally->n, tally->words);
-        hn_free(tally->index);
+        if (sorted && !tally->in_order && tally->n > 0)
+            hn_tally_sort(tally->entries, tally->n, tally->words);
+        tally->in_order = tally->in_order || sorted;
+        hn_free(tally->index); /* not needed any more */
         tally->index = NULL;
         return HN_OK;
     }
-    if (tally->n > 0) HN_TRY(spill(tally, err));
+    HN_TRY(spill(tally, err));
     hn_free(tally->entries);
     hn_free(tally->index);
     tally->entries = NULL, tally->index = NULL;

@@ -66,7 +66,7 @@ hn_status hn_vocabulary_build(hn_vocabulary *out, const uint64_t *hashes, size_t
     return HN_OK;
 }
 
-/* ---- Fitting ----------------------------------------------------------------------- */
+/* ---- Fitting --------------------------------------------------------------------- */
 
 typedef struct candidate {
     uint64_t hash, first, count;

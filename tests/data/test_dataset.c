@@ -31,8 +31,7 @@ static const char *const features =
     "  q: {kind: rate, key: category, past: day, scaling: zscore, tasks: click}\n";
 static const char *const small_blocks = "train: {block_rows: 64}\n";
 
-/* ---- Two doors
- * --------------------------------------------------------------------------------------- */
+/* ---- Two doors ------------------------------------------------------------------- */
 
 typedef struct door {
     const hn_layout *layout;
@@ -163,8 +162,7 @@ static void scoring_gives_every_row(void **state) {
     platform_free(p);
 }
 
-/* ---- What is in it
- * --------------------------------------------------------------------------------------- */
+/* ---- What is in it --------------------------------------------------------------- */
 
 static void counts_and_card_are_as_said_by_text(void **state) {
     (void)state;
@@ -287,8 +285,7 @@ static void exact_duplicates_are_dropped(void **state) {
     platform_free(p);
 }
 
-/* ---- Freshness
- * ------------------------------------------------------------------------------------------ */
+/* ---- Freshness ------------------------------------------------------------------- */
 
 typedef struct listener {
     char lines[4000];
@@ -343,8 +340,7 @@ static void a_fresh_dataset_is_left_alone(void **state) {
     platform_free(p);
 }
 
-/* ---- Warm starts
- * ------------------------------------------------------------------------------------------ */
+/* ---- Warm starts ----------------------------------------------------------------- */
 
 static void vocabularies_only_append_on_a_warm_start(void **state) {
     (void)state;
@@ -387,8 +383,7 @@ static void vocabularies_only_append_on_a_warm_start(void **state) {
     platform_free(p), platform_free(later);
 }
 
-/* ---- Sampling
- * --------------------------------------------------------------------------------------------- */
+/* ---- Sampling -------------------------------------------------------------------- */
 
 static void sampling_is_the_negatives_rate(void **state) {
     (void)state;

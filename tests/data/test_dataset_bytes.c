@@ -27,8 +27,7 @@ static const char *const features =
     "  q: {kind: rate, key: category, past: day, scaling: zscore, tasks: click}\n";
 static const char *const small_blocks = "train: {block_rows: 64}\n";
 
-/* ---- Bytes
- * --------------------------------------------------------------------------------------------- */
+/* ---- Bytes ----------------------------------------------------------------------- */
 
 static void prepare_to(const platform *p, const hn_config *config, const char *name, hn_pool *pool,
                        int64_t memory) {
@@ -139,8 +138,7 @@ static void too_little_memory_is_refused_with_the_need(void **state) {
     platform_free(p);
 }
 
-/* ---- Failures
- * ------------------------------------------------------------------------------------------- */
+/* ---- Failures -------------------------------------------------------------------- */
 
 typedef struct job {
     const platform *p;

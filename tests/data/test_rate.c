@@ -14,8 +14,7 @@
 enum { ROWS = 1500 };
 static const double smoothing = 3;
 
-/* ---- The oracle
- * ----------------------------------------------------------------------------------- */
+/* ---- The oracle ------------------------------------------------------------------ */
 
 typedef const char *(*text_of)(const platform *p, const platform_row *row);
 static const char *user_of(const platform *p, const platform_row *row) {
@@ -94,8 +93,7 @@ static double expected_number(const platform *p, const expected *e, int32_t i, i
     return (positives + smoothing * base_of(p, task)) / (labelled + smoothing);
 }
 
-/* ---- Through the dataset
- * ---------------------------------------------------------------------------- */
+/* ---- Through the dataset --------------------------------------------------------- */
 
 static void check_values(const platform *p, const hn_dataset *dataset, const char *feature,
                          const expected *e) {
@@ -213,8 +211,7 @@ static void buckets_are_of_what_training_rows_see(void **state) {
     platform_free(p);
 }
 
-/* ---- The fit by itself
- * ------------------------------------------------------------------------------- */
+/* ---- The fit by itself ----------------------------------------------------------- */
 
 static hn_tally *some_pairs(int64_t budget, uint64_t keys) {
     hn_tally *tally;

@@ -13,8 +13,7 @@
 #include "data/vocabulary.h"
 #include "support.h"
 
-/* ---- Tallies
- * --------------------------------------------------------------------------------------- */
+/* ---- Tallies --------------------------------------------------------------------- */
 
 enum { KEYS = 60000, SUBS = 2, ADDS = 400000 };
 
@@ -71,6 +70,9 @@ static void counts_are_right_within_any_budget(void **state) {
                         (budgets[b] > HN_TALLY_LEAST ? budgets[b] : HN_TALLY_LEAST));
         check_sorted(tally, all);
         check_sorted(tally, all); /* once more */
+        uint64_t *counts;
+        assert_fails(HN_FAILED, "after its end",
+                     hn_tally_at(&counts, tally, UINT64_MAX, 0, 0, &err));
         hn_tally_free(tally);
         free(all);
     }
@@ -158,8 +160,7 @@ static void every_failure_is_reported(void **state) {
     assert_true(support_fail_each(HN_FAULT_READ, tally_once, &many) > 0);
 }
 
-/* ---- Vocabularies
- * ------------------------------------------------------------------------------------ */
+/* ---- Vocabularies ---------------------------------------------------------------- */
 
 /* Value v is added v+1 times, first at position 1000 - v: the commonest appears first. */
 static hn_tally *values(int32_t n, int64_t budget) {
@@ -273,8 +274,7 @@ static void wrong_hashes_are_refused(void **state) {
     assert_int_equal(hn_memory_held(), 0);
 }
 
-/* ---- Scales
- * ------------------------------------------------------------------------------------------- */
+/* ---- Scales ---------------------------------------------------------------------- */
 
 static void moments_lose_nothing(void **state) {
     (void)state;
