@@ -28,7 +28,7 @@ typedef struct hn_dataset hn_dataset;
 /* Reads the log, fits the schema (continuing that of `init`, an open bundle or dataset
  * pack, when not NULL: vocabularies only append), encodes and writes `path`. When `path`
  * holds a dataset made from the same config and the same files (size and time), it is
- * left alone. */
+ * left alone; one made from a pipe only with run->resume. */
 hn_status hn_dataset_prepare(const char *path, const hn_config *config, hn_pack *init,
                              hn_pool *pool, const hn_run *run, hn_error *err);
 hn_status hn_dataset_open(hn_dataset **out, const char *path, const hn_config *config,

@@ -118,7 +118,8 @@ hn_status hn_dataset_prepare(const char *path, const hn_config *config, hn_pack 
     char fingerprint[HN_FINGERPRINT_BYTES];
     bool steady, fresh = false;
     HN_TRY(hn_fingerprint_data(fingerprint, &steady, config, init, err));
-    if (steady) HN_TRY(is_fresh(&fresh, path, fingerprint, run, err));
+    /* A pipe cannot be read twice: only an interrupted run takes what was made of it. */
+    if (steady || (run && run->resume)) HN_TRY(is_fresh(&fresh, path, fingerprint, run, err));
     if (fresh) return HN_OK;
     hn_preparation p;
     hn_status status = begin(&p, config, init, pool, run, hn_path_dir(path), err);

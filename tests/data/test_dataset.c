@@ -340,6 +340,48 @@ static void a_fresh_dataset_is_left_alone(void **state) {
     platform_free(p);
 }
 
+static hn_dataset *from_pipe(const platform *p, const hn_config *config, bool resume) {
+    char *const log = platform_path(p, "log.csv"), *const path = platform_path(p, "data");
+    hn_run run = {.resume = resume};
+    hn_dataset *dataset;
+    hn_error err = {0};
+    assert_non_null(freopen(resume ? "/dev/null" : log, "r", stdin));
+    assert_ok(hn_dataset_prepare(path, config, NULL, p->pool, &run, &err));
+    assert_ok(hn_dataset_open(&dataset, path, config, &err));
+    free(log), free(path);
+    return dataset;
+}
+
+/* A pipe gives the same rows as the file, and is not read again by a run that resumes. */
+static void a_pipe_is_read_once(void **state) {
+    (void)state;
+    static const char *const override[] = {"log='-'"};
+    platform *const p = platform_create(300, 19, 2);
+    hn_config *const config = platform_config(p, features, small_blocks);
+    hn_config *piped;
+    hn_error err = {0};
+    assert_ok(hn_config_parse(&piped, hn_config_yaml(config), strlen(hn_config_yaml(config)),
+                              "pipe.yaml", p->folder, override, 1, &err));
+    hn_dataset *const file = platform_dataset(p, config, NULL);
+    for (int resume = 0; resume < 2; resume++) {
+        hn_dataset *const pipe = from_pipe(p, piped, resume);
+        for (int s = 0; s < HN_SPLITS; s++) {
+            platform_rows a = platform_read(file, (hn_split)s),
+                          b = platform_read(pipe, (hn_split)s);
+            const hn_layout *const layout = hn_schema_layout(hn_dataset_schema(file));
+            const size_t n = (size_t)a.rows.rows;
+            assert_int_equal(a.rows.rows, b.rows.rows);
+            assert_memory_equal(a.rows.ids, b.rows.ids, n * (size_t)layout->ids * 4);
+            assert_memory_equal(a.rows.values, b.rows.values, n * (size_t)layout->values * 4);
+            platform_rows_free(&a), platform_rows_free(&b);
+        }
+        hn_dataset_close(pipe);
+    }
+    hn_dataset_close(file);
+    hn_config_free(config), hn_config_free(piped);
+    platform_free(p);
+}
+
 /* ---- Warm starts ----------------------------------------------------------------- */
 
 static void vocabularies_only_append_on_a_warm_start(void **state) {
@@ -415,6 +457,7 @@ int main(void) {
         cmocka_unit_test(checking_says_the_same_and_writes_nothing),
         cmocka_unit_test(exact_duplicates_are_dropped),
         cmocka_unit_test(a_fresh_dataset_is_left_alone),
+        cmocka_unit_test(a_pipe_is_read_once),
         cmocka_unit_test(vocabularies_only_append_on_a_warm_start),
         cmocka_unit_test(sampling_is_the_negatives_rate),
     };
