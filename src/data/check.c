@@ -15,8 +15,10 @@ static const char *words(const json_t *object, const char *key) {
 }
 
 static void share_cell(hn_grid *grid, const json_t *value) {
-    if (json_is_number(value)) hn_grid_cell(grid, "%.2f%%", 100 * json_number_value(value));
-    else hn_grid_cell(grid, "%s", "-");
+    if (json_is_number(value))
+        hn_grid_cell(grid, "%.2f%%", 100 * json_number_value(value));
+    else
+        hn_grid_cell(grid, "%s", "-");
 }
 
 static void head(hn_grid *grid, const char *const *titles, size_t n) {
@@ -29,12 +31,15 @@ static void log_text(hn_text *out, const json_t *log) {
     const json_t *const examples = json_object_get(log, "bad_examples");
     size_t i;
     const json_t *example;
-    hn_text_add(out, "log: %lld rows, %lld bad, %lld filtered, %lld of other scenarios, %lld duplicates\n",
-                whole(log, "rows"), whole(log, "bad"), whole(log, "filtered"), whole(log, "other_scenario"),
-                whole(log, "duplicates"));
-    json_array_foreach(examples, i, example) hn_text_add(out, "  bad: %s\n", json_string_value(example));
+    hn_text_add(
+        out, "log: %lld rows, %lld bad, %lld filtered, %lld of other scenarios, %lld duplicates\n",
+        whole(log, "rows"), whole(log, "bad"), whole(log, "filtered"), whole(log, "other_scenario"),
+        whole(log, "duplicates"));
+    json_array_foreach(examples, i, example)
+        hn_text_add(out, "  bad: %s\n", json_string_value(example));
     if (whole(log, "bad") > (long long)json_array_size(examples))
-        hn_text_add(out, "  and %lld more bad rows\n", whole(log, "bad") - (long long)json_array_size(examples));
+        hn_text_add(out, "  and %lld more bad rows\n",
+                    whole(log, "bad") - (long long)json_array_size(examples));
 }
 
 /* ---- Features ------------------------------------------------------------------------------ */
@@ -45,20 +50,25 @@ static void column_cell(hn_grid *grid, const json_t *column) {
     size_t i;
     const json_t *key;
     if (json_is_string(column)) hn_text_add(&text, "%s", json_string_value(column));
-    json_array_foreach(column, i, key) hn_text_add(&text, "%s%s", i > 0 ? " × " : "", json_string_value(key));
+    json_array_foreach(column, i, key)
+        hn_text_add(&text, "%s%s", i > 0 ? " × " : "", json_string_value(key));
     hn_grid_cell(grid, "%s", text.text ? text.text : "-");
     hn_text_free(&text);
 }
 
 static void feature_cells(hn_grid *grid, const json_t *feature) {
     const json_t *const cardinality = json_object_get(feature, "cardinality");
-    const json_t *const missing = json_object_get(feature, "missing"), *const unseen = json_object_get(feature, "unseen");
+    const json_t *const missing = json_object_get(feature, "missing"), *const unseen =
+                                                                           json_object_get(
+                                                                               feature, "unseen");
     hn_grid_cell(grid, "%s", words(feature, "name"));
     hn_grid_cell(grid, "%s", words(feature, "kind"));
     column_cell(grid, json_object_get(feature, "column"));
     hn_grid_cell(grid, "%s", words(feature, "side"));
-    if (json_is_integer(cardinality)) hn_grid_cell(grid, "%lld", (long long)json_integer_value(cardinality));
-    else hn_grid_cell(grid, "%s", "-");
+    if (json_is_integer(cardinality))
+        hn_grid_cell(grid, "%lld", (long long)json_integer_value(cardinality));
+    else
+        hn_grid_cell(grid, "%s", "-");
     hn_grid_cell(grid, "%lld", whole(feature, "width"));
     share_cell(grid, json_object_get(missing, "train"));
     share_cell(grid, json_object_get(missing, "test"));
@@ -67,8 +77,10 @@ static void feature_cells(hn_grid *grid, const json_t *feature) {
 }
 
 static void features_text(hn_text *out, const json_t *features) {
-    static const char *const titles[] = {"feature", "kind", "column", "side", "values", "width",
-                                         "missing", "in test", "unseen in validation", "in test"};
+    static const char *const titles[] = {"feature", "kind",    "column",
+                                         "side",    "values",  "width",
+                                         "missing", "in test", "unseen in validation",
+                                         "in test"};
     hn_grid *const grid = hn_grid_create(10);
     size_t i;
     const json_t *feature;
@@ -78,10 +90,12 @@ static void features_text(hn_text *out, const json_t *features) {
     hn_grid_render(grid, out);
 }
 
-/* ---- Cells ------------------------------------------------------------------------------------ */
+/* ---- Cells ------------------------------------------------------------------------------------
+ */
 
 static void cells_text(hn_text *out, const json_t *cells) {
-    static const char *const titles[] = {"split", "scenario", "task", "rows", "labelled", "positives", "rate"};
+    static const char *const titles[] = {"split",    "scenario",  "task", "rows",
+                                         "labelled", "positives", "rate"};
     hn_grid *const grid = hn_grid_create(7);
     size_t i;
     const json_t *cell;

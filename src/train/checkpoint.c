@@ -12,7 +12,9 @@
 
 /* ---- Which training it is ------------------------------------------------------------------- */
 
-static uint64_t hash_more(uint64_t hash, const void *bytes, size_t n) { return XXH3_64bits_withSeed(bytes, n, hash); }
+static uint64_t hash_more(uint64_t hash, const void *bytes, size_t n) {
+    return XXH3_64bits_withSeed(bytes, n, hash);
+}
 
 /* The config, and of the data what decides about parameters and batches. */
 void hn_training_identify(hn_training *job) {
@@ -25,21 +27,24 @@ void hn_training_identify(hn_training *job) {
     for (int32_t split = 0; split < HN_SPLITS; split++) {
         const uint64_t rows = hn_dataset_rows(job->dataset, (hn_split)split);
         hash = hash_more(hash, &rows, sizeof rows);
-        hash = hash_more(hash, hn_dataset_labelled(job->dataset, (hn_split)split), cells * sizeof(uint64_t));
-        hash = hash_more(hash, hn_dataset_positives(job->dataset, (hn_split)split), cells * sizeof(uint64_t));
+        hash = hash_more(hash, hn_dataset_labelled(job->dataset, (hn_split)split),
+                         cells * sizeof(uint64_t));
+        hash = hash_more(hash, hn_dataset_positives(job->dataset, (hn_split)split),
+                         cells * sizeof(uint64_t));
     }
     job->identity = hash;
 }
 
-/* ---- Saving -------------------------------------------------------------------------------------- */
+/* ---- Saving
+ * -------------------------------------------------------------------------------------- */
 
 enum { POSITION_NUMBERS = 11 };
 
 static void position_numbers(double *out, const hn_position *at, uint64_t history_bytes) {
     const double numbers[POSITION_NUMBERS] = {
-        (double)at->epoch, (double)at->batch, (double)at->step,        at->loss_sum,    (double)at->loss_steps,
-        at->best,          (double)at->best_record, (double)at->bad,   (double)at->due, (double)at->ended,
-        (double)history_bytes};
+        (double)at->epoch,      (double)at->batch, (double)at->step,        at->loss_sum,
+        (double)at->loss_steps, at->best,          (double)at->best_record, (double)at->bad,
+        (double)at->due,        (double)at->ended, (double)history_bytes};
     memcpy(out, numbers, sizeof numbers);
 }
 
@@ -78,7 +83,8 @@ hn_status hn_training_save(hn_training *job, hn_error *err) {
     return status;
 }
 
-/* ---- Loading --------------------------------------------------------------------------------------- */
+/* ---- Loading
+ * --------------------------------------------------------------------------------------- */
 
 static hn_status check_identity(const hn_training *job, hn_pack *pack, hn_error *err) {
     const hn_section *section;
@@ -87,12 +93,15 @@ static hn_status check_identity(const hn_training *job, hn_pack *pack, hn_error 
     if (section->n_bytes == sizeof identity) memcpy(&identity, section->bytes, sizeof identity);
     if (identity == job->identity) return HN_OK;
     return hn_fail(err, HN_BAD_CONFIG,
-                   "%s: the checkpoint is of a training with another config or other data; give the same ones, or "
+                   "%s: the checkpoint is of a training with another config or other data; give "
+                   "the same ones, or "
                    "start anew without --resume",
                    job->checkpoint_path);
 }
 
-static bool whole(double x, double least, double most) { return x >= least && x <= most && x == floor(x); }
+static bool whole(double x, double least, double most) {
+    return x >= least && x <= most && x == floor(x);
+}
 
 static hn_status load_position(hn_training *job, hn_pack *pack, hn_error *err) {
     const hn_section *section;
@@ -100,14 +109,23 @@ static hn_status load_position(hn_training *job, hn_pack *pack, hn_error *err) {
     HN_TRY(hn_pack_find(&section, pack, "job/position", HN_PACK_F64, err));
     bool fine = section->n_bytes == sizeof n;
     if (fine) memcpy(n, section->bytes, sizeof n);
-    fine = fine && whole(n[0], 0, job->config->train.epochs) && whole(n[1], 0, (double)job->batches) &&
-           whole(n[2], 0, (double)job->steps) && isfinite(n[3]) && whole(n[4], 0, (double)job->steps) && !isnan(n[5]) &&
-           whole(n[6], -1, (double)json_array_size(job->epochs) - 1) && whole(n[7], 0, 0x1p53) && whole(n[8], 0, 1) &&
-           whole(n[9], 0, 1) && whole(n[10], 0, 0x1p53);
-    if (!fine) return hn_fail(err, HN_BAD_DATA, "%s: the position is damaged; start anew without --resume", job->checkpoint_path);
-    job->at = (hn_position){.epoch = (int64_t)n[0], .batch = (int64_t)n[1], .step = (int64_t)n[2],
-                            .loss_sum = n[3], .loss_steps = (int64_t)n[4], .best = n[5],
-                            .best_record = (int64_t)n[6], .bad = (int64_t)n[7], .due = (int64_t)n[8],
+    fine = fine && whole(n[0], 0, job->config->train.epochs) &&
+           whole(n[1], 0, (double)job->batches) && whole(n[2], 0, (double)job->steps) &&
+           isfinite(n[3]) && whole(n[4], 0, (double)job->steps) && !isnan(n[5]) &&
+           whole(n[6], -1, (double)json_array_size(job->epochs) - 1) && whole(n[7], 0, 0x1p53) &&
+           whole(n[8], 0, 1) && whole(n[9], 0, 1) && whole(n[10], 0, 0x1p53);
+    if (!fine)
+        return hn_fail(err, HN_BAD_DATA, "%s: the position is damaged; start anew without --resume",
+                       job->checkpoint_path);
+    job->at = (hn_position){.epoch = (int64_t)n[0],
+                            .batch = (int64_t)n[1],
+                            .step = (int64_t)n[2],
+                            .loss_sum = n[3],
+                            .loss_steps = (int64_t)n[4],
+                            .best = n[5],
+                            .best_record = (int64_t)n[6],
+                            .bad = (int64_t)n[7],
+                            .due = (int64_t)n[8],
                             .ended = (int64_t)n[9]};
     job->history.bytes = (uint64_t)n[10];
     return HN_OK;
@@ -120,7 +138,9 @@ static hn_status load_epochs(hn_training *job, hn_pack *pack, hn_error *err) {
     json_t *const epochs = json_loadb(section->bytes, section->n_bytes, 0, &where);
     if (!json_is_array(epochs)) {
         json_decref(epochs);
-        return hn_fail(err, HN_BAD_DATA, "%s: the record of epochs is damaged; start anew without --resume", job->checkpoint_path);
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s: the record of epochs is damaged; start anew without --resume",
+                       job->checkpoint_path);
     }
     json_decref(job->epochs);
     job->epochs = epochs;
@@ -146,11 +166,13 @@ hn_status hn_training_load(hn_training *job, bool *found, hn_error *err) {
     return status;
 }
 
-/* ---- Bundles ----------------------------------------------------------------------------------------- */
+/* ---- Bundles
+ * ----------------------------------------------------------------------------------------- */
 
 static void add_state(void *user, hn_packer *packer) { hn_state_save(user, packer); }
 
-hn_status hn_training_write_bundle(hn_training *job, const char *path, const json_t *metrics, hn_error *err) {
+hn_status hn_training_write_bundle(hn_training *job, const char *path, const json_t *metrics,
+                                   hn_error *err) {
     const hn_bundle_parts parts = {.config = job->config,
                                    .schema = hn_dataset_schema(job->dataset),
                                    .tables = hn_dataset_tables(job->dataset),
@@ -167,7 +189,8 @@ hn_status hn_training_read_bundle(hn_training *job, const char *path, hn_error *
     hn_pack *pack = NULL;
     HN_TRY(hn_pack_open(&pack, path, "BNDL", err));
     hn_status status = hn_params_load(&job->trainer->params, job->trainer->plan, pack, err);
-    if (status == HN_OK && job->config->train.keep_optimizer) status = hn_state_load(job->trainer->state, pack, err);
+    if (status == HN_OK && job->config->train.keep_optimizer)
+        status = hn_state_load(job->trainer->state, pack, err);
     if (status == HN_OK) status = hn_trainer_stage(job->trainer, err);
     hn_pack_close(pack);
     return status;

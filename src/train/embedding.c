@@ -16,13 +16,13 @@ typedef struct source { /* where an entry's gradient comes from */
     uint32_t input;     /* of the table's inputs */
 } source;
 
-typedef struct touched { /* one table's */
+typedef struct touched {     /* one table's */
     const hn_input **inputs; /* [n_inputs] that read this table */
     int32_t n_inputs;
-    int32_t row_bits;        /* of a table row's number */
+    int32_t row_bits; /* of a table row's number */
     size_t n, capacity;
-    uint64_t *keys, *spare;  /* [capacity] table row << 32 | entry */
-    source *sources;         /* [capacity] by entry; not filled where an entry is its row */
+    uint64_t *keys, *spare; /* [capacity] table row << 32 | entry */
+    source *sources;        /* [capacity] by entry; not filled where an entry is its row */
     int64_t first_item;
 } touched;
 
@@ -31,7 +31,7 @@ struct hn_touch {
     const hn_layout *layout;
     touched *tables;
     int32_t n_tables;
-    hn_real *sums;           /* [workers][widest]: one row's gradient */
+    hn_real *sums; /* [workers][widest]: one row's gradient */
     size_t widest;
 };
 
@@ -71,7 +71,9 @@ int64_t hn_touch_bytes(const hn_plan *plan, const hn_config *config, int32_t bat
 static hn_status make_room(touched *table, size_t entries, hn_error *err) {
     if (entries <= table->capacity) return HN_OK;
     if (entries > UINT32_MAX)
-        return hn_fail(err, HN_NO_MEMORY, "a batch uses one embedding table more than 2^32 times; use a smaller batch");
+        return hn_fail(
+            err, HN_NO_MEMORY,
+            "a batch uses one embedding table more than 2^32 times; use a smaller batch");
     hn_free(table->keys), hn_free(table->spare), hn_free(table->sources);
     table->keys = hn_alloc(entries, sizeof *table->keys);
     table->spare = hn_alloc(entries, sizeof *table->spare);
@@ -116,14 +118,16 @@ static int32_t bits_of(uint64_t largest) {
     return bits;
 }
 
-static hn_status make_table(hn_touch *touch, int32_t t, const hn_config *config, int32_t batch, hn_error *err) {
+static hn_status make_table(hn_touch *touch, int32_t t, const hn_config *config, int32_t batch,
+                            hn_error *err) {
     const hn_layout *const layout = touch->layout;
     touched *const table = &touch->tables[t];
     const uint64_t rows = (uint64_t)layout->tables[t].rows *
                           (hn_plan_per_scenario(touch->plan) ? (uint64_t)layout->scenarios : 1);
     if (rows > (uint64_t)1 << 32)
         return hn_fail(err, HN_BAD_CONFIG,
-                       "the embedding table \"%s\" has %llu rows (a copy for each scenario); at most 2^32 can be "
+                       "the embedding table \"%s\" has %llu rows (a copy for each scenario); at "
+                       "most 2^32 can be "
                        "trained: raise min_count or set max_size",
                        layout->tables[t].name, (unsigned long long)rows);
     table->row_bits = rows > 1 ? bits_of(rows - 1) : 1;
@@ -132,11 +136,13 @@ static hn_status make_table(hn_touch *touch, int32_t t, const hn_config *config,
     for (int32_t i = 0; i < layout->n_inputs; i++)
         if (layout->inputs[i].kind != HN_INPUT_VALUE && layout->inputs[i].table == t)
             table->inputs[table->n_inputs++] = &layout->inputs[i];
-    if ((size_t)layout->tables[t].width > touch->widest) touch->widest = (size_t)layout->tables[t].width;
+    if ((size_t)layout->tables[t].width > touch->widest)
+        touch->widest = (size_t)layout->tables[t].width;
     return make_room(table, (size_t)(batch * entries_of_row(layout, config, t)), err);
 }
 
-static hn_status fill(hn_touch *touch, const hn_config *config, int32_t batch, int32_t workers, hn_error *err) {
+static hn_status fill(hn_touch *touch, const hn_config *config, int32_t batch, int32_t workers,
+                      hn_error *err) {
     touch->tables = hn_alloc_zero((size_t)touch->layout->n_tables, sizeof *touch->tables);
     if (!touch->tables) return hn_no_memory(err, "the embedding entries");
     touch->n_tables = touch->layout->n_tables;
@@ -146,8 +152,8 @@ static hn_status fill(hn_touch *touch, const hn_config *config, int32_t batch, i
     return touch->sums ? HN_OK : hn_no_memory(err, "the embedding gradients");
 }
 
-hn_status hn_touch_create(hn_touch **out, const hn_plan *plan, const hn_config *config, int32_t batch,
-                          int32_t workers, hn_error *err) {
+hn_status hn_touch_create(hn_touch **out, const hn_plan *plan, const hn_config *config,
+                          int32_t batch, int32_t workers, hn_error *err) {
     *out = NULL;
     hn_touch *const touch = hn_alloc_zero(1, sizeof *touch);
     if (!touch) return hn_no_memory(err, "the embedding entries");
@@ -174,17 +180,20 @@ void hn_touch_free(hn_touch *touch) {
     hn_free(touch);
 }
 
-/* ---- Collecting and sorting ------------------------------------------------------------------- */
+/* ---- Collecting and sorting -------------------------------------------------------------------
+ */
 
 static void collect_ids(hn_touch *touch, touched *table, const hn_rows *rows) {
     const hn_input *const input = table->inputs[0];
     const uint32_t *id = rows->ids + input->slot;
     for (int32_t r = 0; r < rows->rows; r++, id += touch->layout->ids)
-        table->keys[r] = hn_plan_table_row(touch->plan, input, *id, rows->scenario[r]) << 32 | (uint32_t)r;
+        table->keys[r] =
+            hn_plan_table_row(touch->plan, input, *id, rows->scenario[r]) << 32 | (uint32_t)r;
     table->n = (size_t)rows->rows;
 }
 
-static void add_entry(const hn_touch *touch, touched *table, const hn_rows *rows, int32_t r, int32_t k, uint32_t id) {
+static void add_entry(const hn_touch *touch, touched *table, const hn_rows *rows, int32_t r,
+                      int32_t k, uint32_t id) {
     const uint64_t row = hn_plan_table_row(touch->plan, table->inputs[k], id, rows->scenario[r]);
     table->keys[table->n] = row << 32 | table->n;
     table->sources[table->n++] = (source){(uint32_t)r, (uint32_t)k};
@@ -202,7 +211,8 @@ static void collect_all(const hn_touch *touch, touched *table, const hn_rows *ro
             }
             const uint32_t *const at =
                 rows->list_begin + (size_t)r * (size_t)touch->layout->lists + input->slot;
-            for (uint32_t i = at[0]; i < at[1]; i++) add_entry(touch, table, rows, r, k, rows->list_ids[i]);
+            for (uint32_t i = at[0]; i < at[1]; i++)
+                add_entry(touch, table, rows, r, k, rows->list_ids[i]);
         }
     }
 }
@@ -223,8 +233,10 @@ static bool radix_pass(const uint64_t *from, uint64_t *to, size_t n, int32_t shi
 
 void hn_touch_sort(hn_touch *touch, int32_t t, const hn_rows *rows) {
     touched *const table = &touch->tables[t];
-    if (entries_are_rows(table)) collect_ids(touch, table, rows);
-    else collect_all(touch, table, rows);
+    if (entries_are_rows(table))
+        collect_ids(touch, table, rows);
+    else
+        collect_all(touch, table, rows);
     if (table->n == 0) return;
     for (int32_t shift = 32; shift < 32 + table->row_bits; shift += DIGIT_BITS) {
         if (!radix_pass(table->keys, table->spare, table->n, shift)) continue;
@@ -243,7 +255,8 @@ int64_t hn_touch_items(hn_touch *touch) {
     return items;
 }
 
-/* ---- Summing and updating ------------------------------------------------------------------------ */
+/* ---- Summing and updating
+ * ------------------------------------------------------------------------ */
 
 typedef struct update { /* what an item's work reads */
     const hn_touch *touch;
@@ -271,7 +284,8 @@ static void add_gradient(const update *u, uint64_t key, hn_real *sum) {
     const uint32_t row = row_of(table, key);
     const hn_input *const input =
         table->inputs[table->sources ? table->sources[(uint32_t)key].input : 0];
-    const hn_real *const from = u->dx + (size_t)row * (size_t)u->touch->layout->width + input->column;
+    const hn_real *const from =
+        u->dx + (size_t)row * (size_t)u->touch->layout->width + input->column;
     const hn_real weight = weight_of(u, input, row);
     for (int32_t c = 0; c < input->width; c++) sum[c] += weight * from[c];
 }
@@ -283,7 +297,8 @@ static void prefetch(const update *u, size_t i, const hn_state *state, const hn_
     const uint64_t key = table->keys[i], row = key >> 32;
     const size_t width = (size_t)params->tables[u->t].width, moments = (size_t)state->moments;
     const hn_input *const input = table->inputs[0];
-    __builtin_prefetch(u->dx + (size_t)row_of(table, key) * (size_t)u->touch->layout->width + input->column);
+    __builtin_prefetch(u->dx + (size_t)row_of(table, key) * (size_t)u->touch->layout->width +
+                       input->column);
     __builtin_prefetch(params->tables[u->t].numbers + row * width, 1);
     for (size_t c = 0; c < width * moments; c += HN_ALIGN / sizeof(hn_real))
         __builtin_prefetch(state->tables[u->t] + row * width * moments + c, 1);
@@ -295,8 +310,8 @@ static const touched *table_of(const hn_touch *touch, int64_t item, int32_t *t) 
     return &touch->tables[*t];
 }
 
-void hn_touch_update(hn_touch *touch, int64_t item, int32_t worker, const hn_rows *rows, const hn_real *dx,
-                     const hn_rule *rule, hn_state *state, hn_params *params) {
+void hn_touch_update(hn_touch *touch, int64_t item, int32_t worker, const hn_rows *rows,
+                     const hn_real *dx, const hn_rule *rule, hn_state *state, hn_params *params) {
     int32_t t;
     const touched *const table = table_of(touch, item, &t);
     const update u = {touch, table, t, rows, dx};

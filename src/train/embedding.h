@@ -22,7 +22,7 @@ void hn_touch_sort(hn_touch *touch, int32_t t, const hn_rows *rows);
 int64_t hn_touch_items(hn_touch *touch);
 /* Job `item`: sums dx [rows][width] over the entries of each of its rows, in the order of
  * the batch, and applies the rule. Each row belongs to one item. */
-void hn_touch_update(hn_touch *touch, int64_t item, int32_t worker, const hn_rows *rows, const hn_real *dx,
-                     const hn_rule *rule, hn_state *state, hn_params *params);
+void hn_touch_update(hn_touch *touch, int64_t item, int32_t worker, const hn_rows *rows,
+                     const hn_real *dx, const hn_rule *rule, hn_state *state, hn_params *params);
 
 #endif

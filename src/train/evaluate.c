@@ -28,7 +28,8 @@ static double now(void) {
 /* Counts the rows; HN_INTERRUPTED when a stop was asked for. */
 static hn_status advance(meter *m, int32_t rows, hn_error *err) {
     m->done += rows;
-    if (hn_stopped(m->run)) return hn_fail(err, HN_INTERRUPTED, "evaluation was stopped by request");
+    if (hn_stopped(m->run))
+        return hn_fail(err, HN_INTERRUPTED, "evaluation was stopped by request");
     if (!m->run->progress) return HN_OK;
     const double seconds = now() - m->started;
     const hn_progress progress = {.phase = "evaluate",
@@ -41,9 +42,11 @@ static hn_status advance(meter *m, int32_t rows, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- A split ---------------------------------------------------------------------------------- */
+/* ---- A split ----------------------------------------------------------------------------------
+ */
 
-static hn_status score_batches(hn_metrics *metrics, hn_scoring *scoring, hn_batcher *batcher, meter *m, hn_error *err) {
+static hn_status score_batches(hn_metrics *metrics, hn_scoring *scoring, hn_batcher *batcher,
+                               meter *m, hn_error *err) {
     hn_batcher_start(batcher, -1);
     for (;;) {
         const hn_rows *rows;
@@ -54,8 +57,8 @@ static hn_status score_batches(hn_metrics *metrics, hn_scoring *scoring, hn_batc
     }
 }
 
-hn_status hn_trainer_evaluate(hn_cell_metrics *out, hn_trainer *trainer, const hn_dataset *dataset, hn_split split,
-                              const hn_run *run, hn_error *err) {
+hn_status hn_trainer_evaluate(hn_cell_metrics *out, hn_trainer *trainer, const hn_dataset *dataset,
+                              hn_split split, const hn_run *run, hn_error *err) {
     const hn_layout *const layout = hn_plan_layout(trainer->infer);
     const bool gauc = trainer->config->report.gauc && trainer->config->user_column;
     hn_scorer *scorer = NULL;
@@ -63,11 +66,13 @@ hn_status hn_trainer_evaluate(hn_cell_metrics *out, hn_trainer *trainer, const h
     hn_metrics *metrics = NULL;
     hn_batcher *batcher = NULL;
     hn_status status;
-    HN_TRY_GOTO(status, end, hn_scorer_create(&scorer, trainer->infer, &trainer->params,
-                                              hn_schema_scenario_rows(hn_dataset_schema(dataset)), err));
+    HN_TRY_GOTO(status, end,
+                hn_scorer_create(&scorer, trainer->infer, &trainer->params,
+                                 hn_schema_scenario_rows(hn_dataset_schema(dataset)), err));
     HN_TRY_GOTO(status, end, hn_scoring_create(&scoring, scorer, layout, trainer->pool, err));
-    HN_TRY_GOTO(status, end, hn_metrics_create(&metrics, layout->scenarios, layout->tasks, gauc,
-                                               hn_metrics_budget(run), hn_run_dir(run), err));
+    HN_TRY_GOTO(status, end,
+                hn_metrics_create(&metrics, layout->scenarios, layout->tasks, gauc,
+                                  hn_metrics_budget(run), hn_run_dir(run), err));
     HN_TRY_GOTO(status, end, hn_batcher_create(&batcher, dataset, split, BATCH_ROWS, 1, 0, err));
     meter m = {.run = run, .total = (double)hn_dataset_rows(dataset, split), .started = now()};
     HN_TRY_GOTO(status, end, score_batches(metrics, scoring, batcher, &m, err));
@@ -80,7 +85,8 @@ end:
     return status;
 }
 
-/* ---- A bundle on logs ------------------------------------------------------------------------------ */
+/* ---- A bundle on logs
+ * ------------------------------------------------------------------------------ */
 
 typedef struct raw_pass {
     hn_scoring *scoring;
@@ -88,28 +94,32 @@ typedef struct raw_pass {
     meter meter;
 } raw_pass;
 
-static hn_status add_rows(void *user, const hn_rows *rows, const hn_impressions *raw, hn_error *err) {
+static hn_status add_rows(void *user, const hn_rows *rows, const hn_impressions *raw,
+                          hn_error *err) {
     raw_pass *const pass = user;
     (void)raw;
     HN_TRY(hn_scoring_add(pass->scoring, pass->metrics, rows, err));
     return advance(&pass->meter, rows->rows, err);
 }
 
-static hn_status same_names(const char *what, int32_t a, int32_t b, char *const *mine, char *const *theirs, hn_error *err) {
+static hn_status same_names(const char *what, int32_t a, int32_t b, char *const *mine,
+                            char *const *theirs, hn_error *err) {
     if (a != b)
-        return hn_fail(err, HN_BAD_CONFIG, "the config has %d %s, the bundle has %d; they must be the same",
-                       (int)a, what, (int)b);
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "the config has %d %s, the bundle has %d; they must be the same", (int)a,
+                       what, (int)b);
     for (int32_t i = 0; i < a; i++)
         if (strcmp(mine[i], theirs[i]) != 0)
             return hn_fail(err, HN_BAD_CONFIG,
-                           "%s %d is \"%s\" in the config and \"%s\" in the bundle; they must be the same, in the same order",
+                           "%s %d is \"%s\" in the config and \"%s\" in the bundle; they must be "
+                           "the same, in the same order",
                            what, (int)i + 1, mine[i], theirs[i]);
     return HN_OK;
 }
 
 hn_status hn_config_same_cells(const hn_config *config, const hn_config *bundle, hn_error *err) {
-    HN_TRY(same_names("scenarios", config->scenario.names.n, bundle->scenario.names.n, config->scenario.names.items,
-                      bundle->scenario.names.items, err));
+    HN_TRY(same_names("scenarios", config->scenario.names.n, bundle->scenario.names.n,
+                      config->scenario.names.items, bundle->scenario.names.items, err));
     char *mine[HN_TASKS_MAX], *theirs[HN_TASKS_MAX];
     for (int32_t t = 0; t < config->n_tasks; t++) mine[t] = config->tasks[t].name;
     for (int32_t t = 0; t < bundle->n_tasks; t++) theirs[t] = bundle->tasks[t].name;
@@ -118,26 +128,31 @@ hn_status hn_config_same_cells(const hn_config *config, const hn_config *bundle,
 
 static hn_status check_tables(const hn_config *config, const hn_config *bundle, hn_error *err) {
     char *mine[64], *theirs[64];
-    const int32_t a = config->n_tables < 64 ? config->n_tables : 64, b = bundle->n_tables < 64 ? bundle->n_tables : 64;
+    const int32_t a = config->n_tables < 64 ? config->n_tables : 64,
+                  b = bundle->n_tables < 64 ? bundle->n_tables : 64;
     for (int32_t t = 0; t < a; t++) mine[t] = config->tables[t].name;
     for (int32_t t = 0; t < b; t++) theirs[t] = bundle->tables[t].name;
     return same_names("tables", a, b, mine, theirs, err);
 }
 
 /* The log is read by `config`, the rows are encoded by the bundle's schema and tables. */
-static hn_status pass_over(hn_cell_metrics *out, const hn_bundle *bundle, const hn_config *config, hn_raw_options *options,
-                           hn_pool *pool, const hn_run *run, hn_error *err) {
+static hn_status pass_over(hn_cell_metrics *out, const hn_bundle *bundle, const hn_config *config,
+                           hn_raw_options *options, hn_pool *pool, const hn_run *run,
+                           hn_error *err) {
     const hn_layout *const layout = hn_schema_layout(bundle->schema);
     const bool gauc = config->report.gauc && config->user_column;
     raw_pass pass = {.meter = {.run = run, .started = now()}};
     hn_log_counts counts = {0};
     hn_status status;
     HN_TRY_GOTO(status, end, hn_scoring_create(&pass.scoring, bundle->scorer, layout, pool, err));
-    HN_TRY_GOTO(status, end, hn_metrics_create(&pass.metrics, layout->scenarios, layout->tasks, gauc,
-                                               hn_metrics_budget(run), hn_run_dir(run), err));
+    HN_TRY_GOTO(status, end,
+                hn_metrics_create(&pass.metrics, layout->scenarios, layout->tasks, gauc,
+                                  hn_metrics_budget(run), hn_run_dir(run), err));
     options->rows = add_rows;
     options->user = &pass;
-    HN_TRY_GOTO(status, end, hn_raw_read(&counts, config, bundle->schema, bundle->tables, options, pool, run, err));
+    HN_TRY_GOTO(
+        status, end,
+        hn_raw_read(&counts, config, bundle->schema, bundle->tables, options, pool, run, err));
     HN_TRY_GOTO(status, end, hn_metrics_finish(out, pass.metrics, err));
 end:
     hn_log_counts_free(&counts);
@@ -146,8 +161,8 @@ end:
     return status;
 }
 
-static hn_status measure(hn_report **out, const hn_bundle *bundle, const hn_config *config, hn_raw_options *options,
-                         const hn_run *run, hn_error *err) {
+static hn_status measure(hn_report **out, const hn_bundle *bundle, const hn_config *config,
+                         hn_raw_options *options, const hn_run *run, hn_error *err) {
     const hn_layout *const layout = hn_schema_layout(bundle->schema);
     hn_pool *pool = NULL;
     hn_cell_metrics *const cells =
@@ -163,8 +178,8 @@ static hn_status measure(hn_report **out, const hn_bundle *bundle, const hn_conf
     return hn_results_report(out, json_pack("{s:o}", "test", result), err);
 }
 
-hn_status hn_evaluate(hn_report **out, const hn_bundle *bundle, const hn_config *config, const char *const *files,
-                      size_t n_files, const hn_run *run, hn_error *err) {
+hn_status hn_evaluate(hn_report **out, const hn_bundle *bundle, const hn_config *config,
+                      const char *const *files, size_t n_files, const hn_run *run, hn_error *err) {
     *out = NULL;
     const hn_run defaults = hn_run_default();
     if (!run) run = &defaults;

@@ -7,8 +7,8 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "train/training.h"
 #include "train/results.h"
+#include "train/training.h"
 
 static json_t *model_json(const hn_training *job) {
     const hn_plan *const plan = job->trainer->plan;
@@ -18,21 +18,24 @@ static json_t *model_json(const hn_training *job) {
         parameters += (int64_t)p->batch * p->rows * p->groups * p->cols;
     }
     for (int32_t t = 0; t < job->trainer->params.n_tables; t++)
-        in_tables += (int64_t)job->trainer->params.tables[t].rows * job->trainer->params.tables[t].width;
-    return json_pack("{s:s, s:I, s:I, s:I}", "name", hn_model_name(job->config->model.kind), "parameters",
-                     (json_int_t)parameters, "table_parameters", (json_int_t)in_tables, "flops_per_row",
-                     (json_int_t)hn_plan_flops(plan));
+        in_tables +=
+            (int64_t)job->trainer->params.tables[t].rows * job->trainer->params.tables[t].width;
+    return json_pack("{s:s, s:I, s:I, s:I}", "name", hn_model_name(job->config->model.kind),
+                     "parameters", (json_int_t)parameters, "table_parameters",
+                     (json_int_t)in_tables, "flops_per_row", (json_int_t)hn_plan_flops(plan));
 }
 
 /* Adds the metrics of a split, or null where it has no rows. */
-static hn_status add_split(json_t *results, hn_training *job, hn_split split, const char *name, hn_error *err) {
+static hn_status add_split(json_t *results, hn_training *job, hn_split split, const char *name,
+                           hn_error *err) {
     json_t *result = json_null();
     if (hn_dataset_rows(job->dataset, split) > 0) {
         HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, split, job->run, err));
         hn_results_warn(job->cells, job->config, name, job->run);
         result = hn_results_json(job->cells, job->config);
     }
-    return json_object_set_new(results, name, result) == 0 ? HN_OK : hn_no_memory(err, "the metrics");
+    return json_object_set_new(results, name, result) == 0 ? HN_OK
+                                                           : hn_no_memory(err, "the metrics");
 }
 
 static json_t *record_number(const hn_training *job, int64_t record, const char *key) {
@@ -42,8 +45,9 @@ static json_t *record_number(const hn_training *job, int64_t record, const char 
 static hn_status best_results(json_t **out, hn_training *job, hn_error *err) {
     const int64_t last = (int64_t)json_array_size(job->epochs) - 1;
     const int64_t best = job->at.best_record >= 0 ? job->at.best_record : last;
-    *out = json_pack("{s:O, s:o, s:o*, s:o*, s:o*}", "epochs", job->epochs, "model", model_json(job), "best_epoch",
-                     record_number(job, best, "epoch"), "best_step", record_number(job, best, "step"), "epochs_trained",
+    *out = json_pack("{s:O, s:o, s:o*, s:o*, s:o*}", "epochs", job->epochs, "model",
+                     model_json(job), "best_epoch", record_number(job, best, "epoch"), "best_step",
+                     record_number(job, best, "step"), "epochs_trained",
                      record_number(job, last, "epoch"));
     if (!*out) return hn_no_memory(err, "the results");
     HN_TRY(add_split(*out, job, HN_VALIDATION, "validation", err));
@@ -53,7 +57,8 @@ static hn_status best_results(json_t **out, hn_training *job, hn_error *err) {
 /* The metrics in last.hn are the last evaluation's: the test split is read with the best
  * parameters only. */
 static hn_status write_last(hn_training *job, hn_error *err) {
-    json_t *const metrics = json_pack("{s:O, s:o}", "epochs", job->epochs, "model", model_json(job));
+    json_t *const metrics =
+        json_pack("{s:O, s:o}", "epochs", job->epochs, "model", model_json(job));
     if (!metrics) return hn_no_memory(err, "the results");
     const hn_status status = hn_training_write_bundle(job, job->last_path, metrics, err);
     json_decref(metrics);
@@ -63,8 +68,9 @@ static hn_status write_last(hn_training *job, hn_error *err) {
 static hn_status log_end(hn_training *job, const json_t *results, hn_error *err) {
     const json_t *const mean = json_object_get(json_object_get(results, "test"), "mean");
     return hn_history_add(&job->history,
-                          json_pack("{s:s, s:I, s:O*, s:f}", "event", "end", "step", (json_int_t)job->at.step, "test",
-                                    mean, "seconds", hn_seconds() - job->started),
+                          json_pack("{s:s, s:I, s:O*, s:f}", "event", "end", "step",
+                                    (json_int_t)job->at.step, "test", mean, "seconds",
+                                    hn_seconds() - job->started),
                           err);
 }
 
@@ -77,11 +83,14 @@ static hn_status finish(json_t **results, hn_training *job, hn_error *err) {
 }
 
 hn_status hn_training_finish(hn_report **out, hn_training *job, hn_error *err) {
-    HN_TRY(hn_training_save(job, err)); /* killed from here on, a resumed training has only this to do */
+    HN_TRY(hn_training_save(job,
+                            err)); /* killed from here on, a resumed training has only this to do */
     json_t *results = NULL;
     const hn_status status = finish(&results, job, err);
     if (status == HN_INTERRUPTED)
-        hn_fail(err, status, "stopped by request after training, before its last evaluation; go on with --resume");
+        hn_fail(
+            err, status,
+            "stopped by request after training, before its last evaluation; go on with --resume");
     if (status != HN_OK) {
         json_decref(results);
         return status;

@@ -22,7 +22,8 @@ static hn_status cut(hn_history *history, uint64_t keep, hn_error *err) {
 hn_status hn_history_open(hn_history *history, const char *path, uint64_t keep, hn_error *err) {
     *history = (hn_history){.fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666), .path = path};
     if (history->fd < 0)
-        return hn_fail(err, HN_CANNOT_CREATE, "%s: cannot be opened for writing: %s", path, strerror(errno));
+        return hn_fail(err, HN_CANNOT_CREATE, "%s: cannot be opened for writing: %s", path,
+                       strerror(errno));
     const hn_status status = cut(history, keep, err);
     if (status != HN_OK) hn_history_close(history);
     return status;
@@ -42,7 +43,9 @@ hn_status hn_history_add(hn_history *history, json_t *line, hn_error *err) {
     json_get_alloc_funcs(NULL, &release);
     if (text) release(text);
     hn_status status = text && !out.failed ? HN_OK : hn_no_memory(err, "the history");
-    if (status == HN_OK) status = hn_fd_write_at(history->fd, out.text, out.length, history->bytes, history->path, err);
+    if (status == HN_OK)
+        status =
+            hn_fd_write_at(history->fd, out.text, out.length, history->bytes, history->path, err);
     if (status == HN_OK) history->bytes += out.length;
     hn_text_free(&out);
     return status;

@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "base/memory.h"
-#include "train/training.h"
 #include "train/results.h"
+#include "train/training.h"
 
 double hn_checkpoint_seconds = 180;
 
@@ -20,9 +20,12 @@ double hn_seconds(void) {
 }
 
 /* The epoch that the last step was in, from 1. */
-static int64_t epoch_number(const hn_position *at) { return at->epoch + (at->batch > 0 || at->epoch == 0); }
+static int64_t epoch_number(const hn_position *at) {
+    return at->epoch + (at->batch > 0 || at->epoch == 0);
+}
 
-/* ---- What is shown ---------------------------------------------------------------------------- */
+/* ---- What is shown ----------------------------------------------------------------------------
+ */
 
 static void show(hn_training *job, double now) {
     const hn_run *const run = job->run;
@@ -49,13 +52,15 @@ static hn_status log_steps(hn_training *job, double now, hn_error *err) {
     job->logged_at = now;
     return hn_history_add(&job->history,
                           json_pack("{s:s, s:I, s:I, s:f, s:f, s:f}", "event", "steps", "epoch",
-                                    (json_int_t)epoch_number(&job->at), "step", (json_int_t)job->at.step, "loss",
-                                    job->smooth_loss, "rows_per_s", (double)job->rows / (now - job->started), "seconds",
-                                    now - job->started),
+                                    (json_int_t)epoch_number(&job->at), "step",
+                                    (json_int_t)job->at.step, "loss", job->smooth_loss,
+                                    "rows_per_s", (double)job->rows / (now - job->started),
+                                    "seconds", now - job->started),
                           err);
 }
 
-/* ---- Evaluation ----------------------------------------------------------------------------------- */
+/* ---- Evaluation
+ * ----------------------------------------------------------------------------------- */
 
 static double metric_of(const hn_training *job) {
     const int32_t n = job->config->scenario.names.n * job->config->n_tasks;
@@ -66,8 +71,8 @@ static double metric_of(const hn_training *job) {
 static json_t *make_record(const hn_training *job) {
     const hn_position *const at = &job->at;
     const double loss = at->loss_steps > 0 ? at->loss_sum / (double)at->loss_steps : NAN;
-    json_t *const record = json_pack("{s:I, s:I, s:o}", "epoch", (json_int_t)epoch_number(at), "step",
-                                     (json_int_t)at->step, "loss", hn_results_number(loss));
+    json_t *const record = json_pack("{s:I, s:I, s:o}", "epoch", (json_int_t)epoch_number(at),
+                                     "step", (json_int_t)at->step, "loss", hn_results_number(loss));
     if (!job->validates || !record) return record;
     json_t *const result = hn_results_json(job->cells, job->config);
     json_t *const mean = json_incref(json_object_get(result, "mean"));
@@ -83,14 +88,16 @@ static void say_record(const hn_training *job, const json_t *record) {
     const double loss = json_number_value(json_object_get(record, "loss"));
     const long long epoch = (long long)epoch_number(&job->at);
     if (!job->validates) {
-        hn_say(job->run, HN_LOG_INFO, "epoch %lld of %d: loss %.5f", epoch, (int)job->config->train.epochs, loss);
+        hn_say(job->run, HN_LOG_INFO, "epoch %lld of %d: loss %.5f", epoch,
+               (int)job->config->train.epochs, loss);
         return;
     }
     const json_t *const mean = json_object_get(record, "validation");
-    hn_say(job->run, HN_LOG_INFO, "epoch %lld of %d, step %lld: loss %.5f, validation AUC %.4f, log loss %.5f%s", epoch,
+    hn_say(job->run, HN_LOG_INFO,
+           "epoch %lld of %d, step %lld: loss %.5f, validation AUC %.4f, log loss %.5f%s", epoch,
            (int)job->config->train.epochs, (long long)job->at.step, loss,
-           json_number_value(json_object_get(mean, "auc")), json_number_value(json_object_get(mean, "log_loss")),
-           job->at.bad == 0 ? " (best)" : "");
+           json_number_value(json_object_get(mean, "auc")),
+           json_number_value(json_object_get(mean, "log_loss")), job->at.bad == 0 ? " (best)" : "");
 }
 
 static hn_status log_record(hn_training *job, const json_t *record, hn_error *err) {
@@ -112,7 +119,8 @@ static hn_status judge(hn_training *job, hn_error *err) {
         return HN_OK;
     }
     json_t *const metrics =
-        json_pack("{s:o, s:O}", "validation", hn_results_json(job->cells, job->config), "epochs", job->epochs);
+        json_pack("{s:o, s:O}", "validation", hn_results_json(job->cells, job->config), "epochs",
+                  job->epochs);
     if (!metrics) return hn_no_memory(err, "the metrics");
     const hn_status status = hn_training_write_bundle(job, job->best_path, metrics, err);
     json_decref(metrics);
@@ -125,20 +133,24 @@ static hn_status judge(hn_training *job, hn_error *err) {
 
 static hn_status evaluate(hn_training *job, hn_error *err) {
     if (job->validates)
-        HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, HN_VALIDATION, job->run, err));
+        HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, HN_VALIDATION, job->run,
+                                   err));
     json_t *const record = make_record(job);
-    if (!record || json_array_append_new(job->epochs, record) != 0) return hn_no_memory(err, "the record of epochs");
+    if (!record || json_array_append_new(job->epochs, record) != 0)
+        return hn_no_memory(err, "the record of epochs");
     if (job->validates) HN_TRY(judge(job, err));
     job->at.due = 0;
     job->at.loss_sum = 0;
     job->at.loss_steps = 0;
     say_record(job, record);
     if (job->at.ended)
-        hn_say(job->run, HN_LOG_INFO, "no better for %lld evaluations: training ends", (long long)job->at.bad);
+        hn_say(job->run, HN_LOG_INFO, "no better for %lld evaluations: training ends",
+               (long long)job->at.bad);
     return log_record(job, record, err);
 }
 
-/* ---- Steps -------------------------------------------------------------------------------------------- */
+/* ---- Steps
+ * -------------------------------------------------------------------------------------------- */
 
 static void count_step(hn_training *job, double loss, int32_t rows) {
     hn_position *const at = &job->at;
@@ -178,13 +190,16 @@ static hn_status step(hn_training *job, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- The loop --------------------------------------------------------------------------------------------- */
+/* ---- The loop
+ * --------------------------------------------------------------------------------------------- */
 
 static hn_status interrupted(hn_training *job, hn_error *err) {
     HN_TRY(hn_training_save(job, err));
     return hn_fail(err, HN_INTERRUPTED,
-                   "stopped by request in epoch %lld after step %lld; the checkpoint is %s: go on with --resume",
-                   (long long)epoch_number(&job->at), (long long)job->at.step, job->checkpoint_path);
+                   "stopped by request in epoch %lld after step %lld; the checkpoint is %s: go on "
+                   "with --resume",
+                   (long long)epoch_number(&job->at), (long long)job->at.step,
+                   job->checkpoint_path);
 }
 
 static hn_status evaluate_or_stop(hn_training *job, hn_error *err) {

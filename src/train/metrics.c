@@ -38,9 +38,9 @@ struct hn_metrics {
 
 /* ---- Orders: total on everything that a sum reads ---------------------------------- */
 
-#define COMPARE(a, b)                                                                              \
-    do {                                                                                           \
-        if ((a) != (b)) return (a) < (b) ? -1 : 1;                                                 \
+#define COMPARE(a, b)                              \
+    do {                                           \
+        if ((a) != (b)) return (a) < (b) ? -1 : 1; \
     } while (0)
 
 static int compare_scores(const void *left, const void *right) {
@@ -257,7 +257,8 @@ hn_status hn_metrics_finish(hn_cell_metrics *out, hn_metrics *metrics, hn_error 
     return metrics->gauc ? finish_users(out, metrics->by_user, err) : HN_OK;
 }
 
-/* ---- Means -------------------------------------------------------------------------------------- */
+/* ---- Means --------------------------------------------------------------------------------------
+ */
 
 static double mean_of(const hn_cell_metrics *cells, int32_t n, size_t offset) {
     double sum = 0;

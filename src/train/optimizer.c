@@ -29,7 +29,8 @@ static hn_status make_tables(hn_state *state, const hn_params *params, hn_error 
         const size_t row = (size_t)table->width * (size_t)state->moments * sizeof(hn_real);
         state->tables[t] = hn_alloc_zero((size_t)table->rows, row);
         if (!state->tables[t])
-            return hn_fail(err, HN_NO_MEMORY, "out of memory for the optimizer's state of table %s (%llu rows)",
+            return hn_fail(err, HN_NO_MEMORY,
+                           "out of memory for the optimizer's state of table %s (%llu rows)",
                            table->name, (unsigned long long)table->rows);
     }
     return HN_OK;
@@ -45,8 +46,8 @@ hn_status hn_state_create(hn_state **out, const hn_plan *plan, const hn_params *
                         .moments = moments_of(config->optimizer),
                         .leaf_count = params->leaf_count};
     state->block = hn_alloc_zero(params->leaf_count * (size_t)state->moments, sizeof(hn_real));
-    hn_status status = state->block ? make_tables(state, params, err)
-                                    : hn_no_memory(err, "the optimizer's state");
+    hn_status status =
+        state->block ? make_tables(state, params, err) : hn_no_memory(err, "the optimizer's state");
     if (status != HN_OK) {
         hn_state_free(state);
         return status;
@@ -98,7 +99,8 @@ hn_rule hn_rule_make(const hn_state *state, const hn_config_train *config, doubl
                            .shrink = (hn_real)(config->decoupled ? rate * decay : 0)}};
 }
 
-void hn_rule_apply(const hn_rule *rule, int64_t n, const hn_real *g, hn_real *w, hn_real *m, hn_real *v) {
+void hn_rule_apply(const hn_rule *rule, int64_t n, const hn_real *g, hn_real *w, hn_real *m,
+                   hn_real *v) {
     const hn_adam *const p = &rule->p;
     switch (rule->kind) {
     case HN_ADAM: hn_adam_step(p, n, g, w, m, v); break;
@@ -107,15 +109,15 @@ void hn_rule_apply(const hn_rule *rule, int64_t n, const hn_real *g, hn_real *w,
     }
 }
 
-void hn_rule_leaves(const hn_rule *rule, hn_state *state, hn_params *params, size_t offset, size_t n,
-                    const hn_real *g) {
+void hn_rule_leaves(const hn_rule *rule, hn_state *state, hn_params *params, size_t offset,
+                    size_t n, const hn_real *g) {
     hn_real *const m = state->moments > 0 ? state->block + offset : NULL;
     hn_real *const v = state->moments > 1 ? m + state->leaf_count : NULL;
     hn_rule_apply(rule, (int64_t)n, g, params->block + offset, m, v);
 }
 
-void hn_rule_row(const hn_rule *rule, hn_state *state, hn_params *params, int32_t table, uint64_t row,
-                 const hn_real *g) {
+void hn_rule_row(const hn_rule *rule, hn_state *state, hn_params *params, int32_t table,
+                 uint64_t row, const hn_real *g) {
     const size_t width = (size_t)params->tables[table].width;
     hn_real *const m =
         state->moments > 0 ? state->tables[table] + row * width * (size_t)state->moments : NULL;

@@ -12,24 +12,27 @@
 json_t *hn_results_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 static json_t *cell_json(const hn_cell_metrics *cell, const char *scenario, const char *task) {
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I}", "scenario", scenario, "task", task, "auc",
-                     hn_results_number(cell->auc), "gauc", hn_results_number(cell->gauc), "log_loss",
-                     hn_results_number(cell->log_loss), "calibration", hn_results_number(cell->calibration),
-                     "rows", (json_int_t)cell->rows, "positives", (json_int_t)cell->positives);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I}", "scenario", scenario, "task", task,
+                     "auc", hn_results_number(cell->auc), "gauc", hn_results_number(cell->gauc),
+                     "log_loss", hn_results_number(cell->log_loss), "calibration",
+                     hn_results_number(cell->calibration), "rows", (json_int_t)cell->rows,
+                     "positives", (json_int_t)cell->positives);
 }
 
 json_t *hn_results_json(const hn_cell_metrics *cells, const hn_config *config) {
     const int32_t n = config->scenario.names.n * config->n_tasks;
     json_t *const list = json_array();
     for (int32_t c = 0; c < n; c++)
-        if (json_array_append_new(list, cell_json(&cells[c], config->scenario.names.items[c / config->n_tasks],
+        if (json_array_append_new(list, cell_json(&cells[c],
+                                                  config->scenario.names.items[c / config->n_tasks],
                                                   config->tasks[c % config->n_tasks].name)) != 0) {
             json_decref(list);
             return NULL;
         }
-    json_t *const mean = json_pack("{s:o, s:o, s:o}", "auc", hn_results_number(hn_metrics_mean_auc(cells, n)), "gauc",
-                                   hn_results_number(hn_metrics_mean_gauc(cells, n)), "log_loss",
-                                   hn_results_number(hn_metrics_mean_log_loss(cells, n)));
+    json_t *const mean =
+        json_pack("{s:o, s:o, s:o}", "auc", hn_results_number(hn_metrics_mean_auc(cells, n)),
+                  "gauc", hn_results_number(hn_metrics_mean_gauc(cells, n)), "log_loss",
+                  hn_results_number(hn_metrics_mean_log_loss(cells, n)));
     return json_pack("{s:o, s:o}", "mean", mean, "cells", list);
 }
 
@@ -39,14 +42,17 @@ static void number_cell(hn_grid *grid, const json_t *object, const char *key, co
     const json_t *const value = json_object_get(object, key);
     char text[40] = "-";
     if (json_is_number(value)) {
-        if (strcmp(format, "%d") == 0) snprintf(text, sizeof text, "%lld", (long long)json_integer_value(value));
-        else snprintf(text, sizeof text, "%.4f", json_number_value(value));
+        if (strcmp(format, "%d") == 0)
+            snprintf(text, sizeof text, "%lld", (long long)json_integer_value(value));
+        else
+            snprintf(text, sizeof text, "%.4f", json_number_value(value));
     }
     hn_grid_cell(grid, "%s", text);
 }
 
 static void table_text(hn_text *out, const char *split, const json_t *result) {
-    static const char *const titles[] = {"scenario", "task", "AUC", "GAUC", "log loss", "calibration", "rows", "positives"};
+    static const char *const titles[] = {"scenario", "task",        "AUC",  "GAUC",
+                                         "log loss", "calibration", "rows", "positives"};
     hn_grid *const grid = hn_grid_create(8);
     size_t i;
     const json_t *cell;
@@ -99,15 +105,18 @@ hn_status hn_results_report(hn_report **out, json_t *results, hn_error *err) {
     return hn_report_create(out, results, &text, err);
 }
 
-int32_t hn_results_warn(const hn_cell_metrics *cells, const hn_config *config, const char *split, const hn_run *run) {
+int32_t hn_results_warn(const hn_cell_metrics *cells, const hn_config *config, const char *split,
+                        const hn_run *run) {
     int32_t dead = 0;
     for (int32_t c = 0; c < config->scenario.names.n * config->n_tasks; c++) {
         if (!cells[c].constant) continue;
         dead++;
         hn_say(run, HN_LOG_WARNING,
-               "cell %s/%s gives every row of the %s rows the same prediction: its experts have died; lower "
+               "cell %s/%s gives every row of the %s rows the same prediction: its experts have "
+               "died; lower "
                "weight_decay or rate, or try another seed",
-               config->scenario.names.items[c / config->n_tasks], config->tasks[c % config->n_tasks].name, split);
+               config->scenario.names.items[c / config->n_tasks],
+               config->tasks[c % config->n_tasks].name, split);
     }
     return dead;
 }

@@ -13,7 +13,8 @@ json_t *hn_results_number(double value);
  * `results` over (NULL: no memory). */
 hn_status hn_results_report(hn_report **out, json_t *results, hn_error *err);
 /* A warning for each cell whose predictions are all the same; their number. */
-int32_t hn_results_warn(const hn_cell_metrics *cells, const hn_config *config, const char *split, const hn_run *run);
+int32_t hn_results_warn(const hn_cell_metrics *cells, const hn_config *config, const char *split,
+                        const hn_run *run);
 /* HN_BAD_CONFIG unless both have the same scenarios and tasks in the same order. */
 hn_status hn_config_same_cells(const hn_config *config, const hn_config *bundle, hn_error *err);
 

@@ -6,9 +6,9 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "train/training.h"
 #include "train/results.h"
 #include "train/scoring.h"
+#include "train/training.h"
 
 static void free_job(hn_training *job) {
     hn_history_close(&job->history);
@@ -33,7 +33,8 @@ static hn_status make_paths(hn_training *job, hn_error *err) {
     job->last_path = hn_path_join(dir, "last.hn");
     job->checkpoint_path = hn_path_join(dir, "checkpoint.hn");
     job->history_path = hn_path_join(dir, "history.jsonl");
-    const bool made = job->dataset_path && job->best_path && job->last_path && job->checkpoint_path && job->history_path;
+    const bool made = job->dataset_path && job->best_path && job->last_path &&
+                      job->checkpoint_path && job->history_path;
     return made ? HN_OK : hn_no_memory(err, "the paths");
 }
 
@@ -51,7 +52,8 @@ static hn_status find_cell(hn_training *job, hn_error *err) {
         if (strcmp(name, metric) == 0) job->cell = c;
     }
     if (job->cell >= 0) return HN_OK;
-    return hn_fail(err, HN_BAD_CONFIG, "train.metric: found \"%s\"; expected \"auc\" or a cell as \"%s/%s\"", metric,
+    return hn_fail(err, HN_BAD_CONFIG,
+                   "train.metric: found \"%s\"; expected \"auc\" or a cell as \"%s/%s\"", metric,
                    config->scenario.names.items[0], config->tasks[0].name);
 }
 
@@ -67,39 +69,47 @@ static bool can_validate(const hn_training *job) {
     return false;
 }
 
-/* ---- Making ------------------------------------------------------------------------------------- */
+/* ---- Making -------------------------------------------------------------------------------------
+ */
 
 static hn_status open_data(hn_training *job, hn_pack *init, hn_error *err) {
     HN_TRY(hn_dataset_prepare(job->dataset_path, job->config, init, job->pool, job->run, err));
     HN_TRY(hn_dataset_open(&job->dataset, job->dataset_path, job->config, err));
     if (hn_dataset_rows(job->dataset, HN_TRAIN) > 0) return HN_OK;
     return hn_fail(err, HN_BAD_DATA,
-                   "the log has no rows to train on: all are in other splits, filtered, or of other scenarios; "
+                   "the log has no rows to train on: all are in other splits, filtered, or of "
+                   "other scenarios; "
                    "`hinet check` shows where they went");
 }
 
 static hn_status make_batcher(hn_training *job, hn_error *err) {
     const hn_config_train *const train = &job->config->train;
-    HN_TRY(hn_batcher_create(&job->batcher, job->dataset, HN_TRAIN, train->batch, train->window, train->seed, err));
+    HN_TRY(hn_batcher_create(&job->batcher, job->dataset, HN_TRAIN, train->batch, train->window,
+                             train->seed, err));
     hn_batcher_start(job->batcher, 0);
     job->batches = (int64_t)hn_batcher_batches(job->batcher);
     if (__builtin_mul_overflow(job->batches, (int64_t)train->epochs, &job->steps))
-        return hn_fail(err, HN_BAD_CONFIG, "train.epochs: %d epochs of %lld batches cannot be counted",
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "train.epochs: %d epochs of %lld batches cannot be counted",
                        (int)train->epochs, (long long)job->batches);
     return HN_OK;
 }
 
 static hn_status make_trainer(hn_training *job, hn_error *err) {
     const hn_layout *const layout = hn_schema_layout(hn_dataset_schema(job->dataset));
-    HN_TRY(hn_trainer_create(&job->trainer, layout, job->config, job->pool, hn_run_memory(job->run), err));
-    job->cells = hn_alloc_zero((size_t)layout->scenarios * (size_t)layout->tasks, sizeof *job->cells);
+    HN_TRY(hn_trainer_create(&job->trainer, layout, job->config, job->pool, hn_run_memory(job->run),
+                             err));
+    job->cells =
+        hn_alloc_zero((size_t)layout->scenarios * (size_t)layout->tasks, sizeof *job->cells);
     job->epochs = json_array();
     if (!job->cells || !job->epochs) return hn_no_memory(err, "the training");
     job->validates = can_validate(job);
     if (!job->validates)
         hn_say(job->run, HN_LOG_WARNING,
-               "the validation split cannot give train.metric (%s): all %d epochs are trained, and the last is the best",
-               hn_dataset_rows(job->dataset, HN_VALIDATION) > 0 ? "no cell of it has both classes" : "it has no rows",
+               "the validation split cannot give train.metric (%s): all %d epochs are trained, and "
+               "the last is the best",
+               hn_dataset_rows(job->dataset, HN_VALIDATION) > 0 ? "no cell of it has both classes"
+                                                                : "it has no rows",
                (int)job->config->train.epochs);
     return HN_OK;
 }
@@ -111,19 +121,24 @@ static hn_status set_out(hn_training *job, hn_pack *init, hn_error *err) {
     hn_training_identify(job);
     if (job->run->resume) {
         HN_TRY(hn_training_load(job, &resumed, err));
-        if (!resumed) hn_say(job->run, HN_LOG_INFO, "%s is not there: training begins at the beginning", job->checkpoint_path);
+        if (!resumed)
+            hn_say(job->run, HN_LOG_INFO, "%s is not there: training begins at the beginning",
+                   job->checkpoint_path);
     } else {
         remove(job->checkpoint_path);
     }
     if (!resumed && init) HN_TRY(hn_training_warm(job, init, err));
     if (resumed)
-        hn_say(job->run, HN_LOG_INFO, "going on after epoch %lld, step %lld", (long long)job->at.epoch, (long long)job->at.step);
-    HN_TRY(hn_history_open(&job->history, job->history_path, resumed ? job->history.bytes : 0, err));
+        hn_say(job->run, HN_LOG_INFO, "going on after epoch %lld, step %lld",
+               (long long)job->at.epoch, (long long)job->at.step);
+    HN_TRY(
+        hn_history_open(&job->history, job->history_path, resumed ? job->history.bytes : 0, err));
     const double rows = (double)hn_dataset_rows(job->dataset, HN_TRAIN);
     return hn_history_add(&job->history,
-                          json_pack("{s:s, s:s, s:f, s:I, s:I}", "event", resumed ? "resume" : "start", "model",
-                                    hn_model_name(job->config->model.kind), "rows", rows, "steps", (json_int_t)job->steps,
-                                    "step", (json_int_t)job->at.step),
+                          json_pack("{s:s, s:s, s:f, s:I, s:I}", "event",
+                                    resumed ? "resume" : "start", "model",
+                                    hn_model_name(job->config->model.kind), "rows", rows, "steps",
+                                    (json_int_t)job->steps, "step", (json_int_t)job->at.step),
                           err);
 }
 

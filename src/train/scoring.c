@@ -15,7 +15,7 @@ struct hn_scoring {
     hn_error *errors;     /* [threads] */
     hn_real *logits;      /* [capacity] */
     size_t capacity;
-    const hn_rows *rows;  /* the rows being scored */
+    const hn_rows *rows; /* the rows being scored */
 };
 
 /* ---- The run's settings ------------------------------------------------------------------ */
@@ -43,12 +43,13 @@ static hn_status fill(hn_scoring *scoring, hn_error *err) {
     return HN_OK;
 }
 
-hn_status hn_scoring_create(hn_scoring **out, const hn_scorer *scorer, const hn_layout *layout, hn_pool *pool,
-                            hn_error *err) {
+hn_status hn_scoring_create(hn_scoring **out, const hn_scorer *scorer, const hn_layout *layout,
+                            hn_pool *pool, hn_error *err) {
     *out = NULL;
     hn_scoring *const scoring = hn_alloc_zero(1, sizeof *scoring);
     if (!scoring) return hn_no_memory(err, "scoring");
-    *scoring = (hn_scoring){.scorer = scorer, .layout = layout, .pool = pool, .threads = hn_pool_threads(pool)};
+    *scoring = (hn_scoring){
+        .scorer = scorer, .layout = layout, .pool = pool, .threads = hn_pool_threads(pool)};
     const hn_status status = fill(scoring, err);
     if (status != HN_OK) {
         hn_scoring_free(scoring);
@@ -60,7 +61,8 @@ hn_status hn_scoring_create(hn_scoring **out, const hn_scorer *scorer, const hn_
 
 void hn_scoring_free(hn_scoring *scoring) {
     if (!scoring) return;
-    for (int32_t i = 0; scoring->scratch && i < scoring->threads; i++) hn_scratch_free(scoring->scratch[i]);
+    for (int32_t i = 0; scoring->scratch && i < scoring->threads; i++)
+        hn_scratch_free(scoring->scratch[i]);
     hn_free(scoring->scratch);
     hn_free(scoring->errors);
     hn_free(scoring->logits);
@@ -71,12 +73,13 @@ void hn_scoring_free(hn_scoring *scoring) {
 
 /* What a scorer reads of rows first … first+n-1. */
 static hn_rows slice_of(const hn_rows *rows, const hn_layout *layout, size_t first, int32_t n) {
-    return (hn_rows){.rows = n,
-                     .scenario = rows->scenario + first,
-                     .ids = layout->ids ? rows->ids + first * (size_t)layout->ids : NULL,
-                     .values = layout->values ? rows->values + first * (size_t)layout->values : NULL,
-                     .list_begin = layout->lists ? rows->list_begin + first * (size_t)layout->lists : NULL,
-                     .list_ids = rows->list_ids};
+    return (hn_rows){
+        .rows = n,
+        .scenario = rows->scenario + first,
+        .ids = layout->ids ? rows->ids + first * (size_t)layout->ids : NULL,
+        .values = layout->values ? rows->values + first * (size_t)layout->values : NULL,
+        .list_begin = layout->lists ? rows->list_begin + first * (size_t)layout->lists : NULL,
+        .list_ids = rows->list_ids};
 }
 
 static void score_slice(void *user, int64_t item, int32_t worker) {
@@ -85,13 +88,14 @@ static void score_slice(void *user, int64_t item, int32_t worker) {
     if (err->status != HN_OK) return;
     const size_t first = (size_t)item * SLICE_ROWS;
     const size_t left = (size_t)scoring->rows->rows - first;
-    const hn_rows rows =
-        slice_of(scoring->rows, scoring->layout, first, (int32_t)(left < SLICE_ROWS ? left : SLICE_ROWS));
-    err->status = hn_score(scoring->logits + first * (size_t)scoring->layout->tasks, scoring->scorer,
-                           scoring->scratch[worker], &rows, err);
+    const hn_rows rows = slice_of(scoring->rows, scoring->layout, first,
+                                  (int32_t)(left < SLICE_ROWS ? left : SLICE_ROWS));
+    err->status = hn_score(scoring->logits + first * (size_t)scoring->layout->tasks,
+                           scoring->scorer, scoring->scratch[worker], &rows, err);
 }
 
-hn_status hn_scoring_add(hn_scoring *scoring, hn_metrics *metrics, const hn_rows *rows, hn_error *err) {
+hn_status hn_scoring_add(hn_scoring *scoring, hn_metrics *metrics, const hn_rows *rows,
+                         hn_error *err) {
     const size_t n = (size_t)rows->rows * (size_t)scoring->layout->tasks;
     HN_TRY(hn_grow(&scoring->logits, &scoring->capacity, n, sizeof *scoring->logits, err));
     scoring->rows = rows;

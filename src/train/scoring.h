@@ -8,11 +8,12 @@
 typedef struct hn_scoring hn_scoring; /* a scorer with a scratch for each worker */
 
 /* scorer and pool must outlive it. */
-hn_status hn_scoring_create(hn_scoring **out, const hn_scorer *scorer, const hn_layout *layout, hn_pool *pool,
-                            hn_error *err);
+hn_status hn_scoring_create(hn_scoring **out, const hn_scorer *scorer, const hn_layout *layout,
+                            hn_pool *pool, hn_error *err);
 void hn_scoring_free(hn_scoring *scoring);
 /* Scores rows in any order and adds them to the metrics. */
-hn_status hn_scoring_add(hn_scoring *scoring, hn_metrics *metrics, const hn_rows *rows, hn_error *err);
+hn_status hn_scoring_add(hn_scoring *scoring, hn_metrics *metrics, const hn_rows *rows,
+                         hn_error *err);
 
 /* A share of the run's memory for the metrics' sorting. */
 int64_t hn_metrics_budget(const hn_run *run);

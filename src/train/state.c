@@ -52,14 +52,17 @@ void hn_state_save(const hn_state *state, hn_packer *packer) {
 
 /* ---- Loading ------------------------------------------------------------------------------ */
 
-static hn_status wrong_size(const hn_section *section, uint64_t expected, const hn_pack *pack, hn_error *err) {
-    return hn_fail(err, HN_BAD_DATA, "%s: section \"%s\" has %llu bytes; expected %llu for this model",
+static hn_status wrong_size(const hn_section *section, uint64_t expected, const hn_pack *pack,
+                            hn_error *err) {
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s: section \"%s\" has %llu bytes; expected %llu for this model",
                    hn_pack_path(pack), section->name, (unsigned long long)section->n_bytes,
                    (unsigned long long)expected);
 }
 
 /* The section with exactly n numbers, all finite. */
-static hn_status find_numbers(const hn_real **out, hn_pack *pack, const char *name, size_t n, hn_error *err) {
+static hn_status find_numbers(const hn_real **out, hn_pack *pack, const char *name, size_t n,
+                              hn_error *err) {
     const hn_section *section;
     HN_TRY(hn_pack_find(&section, pack, name, real_type, err));
     if (section->n_bytes != n * sizeof(hn_real))
@@ -71,7 +74,8 @@ static hn_status find_numbers(const hn_real **out, hn_pack *pack, const char *na
     return HN_OK;
 }
 
-static hn_status load_param(hn_state *state, const hn_param_info *info, hn_pack *pack, hn_error *err) {
+static hn_status load_param(hn_state *state, const hn_param_info *info, hn_pack *pack,
+                            hn_error *err) {
     char name[NAME_BYTES];
     section_name(name, "param", info->name);
     const size_t n = count_of(info);
@@ -94,11 +98,13 @@ static hn_status load_table(hn_state *state, int32_t t, hn_pack *pack, hn_error 
     return HN_OK;
 }
 
-static hn_status find_optimizer(const hn_section **out, bool *same, const hn_state *state, hn_pack *pack, hn_error *err) {
+static hn_status find_optimizer(const hn_section **out, bool *same, const hn_state *state,
+                                hn_pack *pack, hn_error *err) {
     *same = false;
     HN_TRY(hn_pack_find(out, pack, "state/optimizer", HN_PACK_BYTES, err));
     const char *const expected = optimizer_names[state->kind];
-    *same = (*out)->n_bytes == strlen(expected) && memcmp((*out)->bytes, expected, strlen(expected)) == 0;
+    *same = (*out)->n_bytes == strlen(expected) &&
+            memcmp((*out)->bytes, expected, strlen(expected)) == 0;
     return HN_OK;
 }
 
@@ -115,8 +121,10 @@ hn_status hn_state_load(hn_state *state, hn_pack *pack, hn_error *err) {
     bool same;
     HN_TRY(find_optimizer(&found, &same, state, pack, err));
     if (!same)
-        return hn_fail(err, HN_BAD_DATA, "%s: found the state of optimizer \"%.*s\"; expected \"%s\"", hn_pack_path(pack),
-                       (int)found->n_bytes, (const char *)found->bytes, optimizer_names[state->kind]);
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s: found the state of optimizer \"%.*s\"; expected \"%s\"",
+                       hn_pack_path(pack), (int)found->n_bytes, (const char *)found->bytes,
+                       optimizer_names[state->kind]);
     if (state->moments > 0) {
         for (int32_t i = 0; i < hn_plan_params(state->plan); i++)
             HN_TRY(load_param(state, hn_plan_param(state->plan, i), pack, err));

@@ -16,7 +16,9 @@
 
 /* ---- Loss scale ---------------------------------------------------------------------------- */
 
-static double weight_of(const hn_rows *rows, int32_t r) { return rows->weights ? (double)rows->weights[r] : 1; }
+static double weight_of(const hn_rows *rows, int32_t r) {
+    return rows->weights ? (double)rows->weights[r] : 1;
+}
 
 /* Σ w of the present labels of each cell. With all heads every label of every row counts. */
 static void sum_weights(const hn_trainer *trainer, const hn_rows *rows, double *sum) {
@@ -88,8 +90,8 @@ static const char *bad_parameter(const hn_trainer *trainer) {
     return NULL;
 }
 
-static const char *bad_tensor(const hn_trainer *trainer, const hn_shard *shard, const hn_session *session,
-                              int32_t n, const hn_real *dx) {
+static const char *bad_tensor(const hn_trainer *trainer, const hn_shard *shard,
+                              const hn_session *session, int32_t n, const hn_real *dx) {
     bool fine = true;
     for (int32_t c = 0; c < trainer->cells; c++) fine &= isfinite(shard->loss[c]);
     const int32_t width = hn_plan_layout(trainer->plan)->width;
@@ -111,8 +113,8 @@ static void run_shard(hn_trainer *trainer, int32_t s, int32_t worker) {
         hn_real *const dx = trainer->dx + (size_t)at * width;
         shard->failed =
             !hn_session_forward(session, &trainer->params, trainer->batch, at, n, seed, step) ||
-            !hn_session_backward(session, &trainer->params, trainer->batch, at, n, trainer->scale, shard->loss,
-                                 &trainer->grads[s], dx, seed, step);
+            !hn_session_backward(session, &trainer->params, trainer->batch, at, n, trainer->scale,
+                                 shard->loss, &trainer->grads[s], dx, seed, step);
         if (!shard->failed) shard->bad = bad_tensor(trainer, shard, session, n, dx);
     }
 }
@@ -120,13 +122,16 @@ static void run_shard(hn_trainer *trainer, int32_t s, int32_t worker) {
 /* Tables are sorted last: they are small and fill the wait for the last shard. */
 static void shard_or_sort(void *user, int64_t item, int32_t worker) {
     hn_trainer *const trainer = user;
-    if (item < trainer->n_shards) run_shard(trainer, (int32_t)item, worker);
-    else hn_touch_sort(trainer->touch, (int32_t)item - trainer->n_shards, trainer->batch);
+    if (item < trainer->n_shards)
+        run_shard(trainer, (int32_t)item, worker);
+    else
+        hn_touch_sort(trainer->touch, (int32_t)item - trainer->n_shards, trainer->batch);
 }
 
 static hn_status not_finite(const char *what, hn_error *err) {
     return hn_fail(err, HN_NOT_FINITE,
-                   "the loss is not finite; the first bad tensor is %s. Nothing was updated: train with a smaller "
+                   "the loss is not finite; the first bad tensor is %s. Nothing was updated: train "
+                   "with a smaller "
                    "rate, or look at the scale of the inputs",
                    what);
 }
@@ -143,7 +148,8 @@ static hn_status gather_loss(double *loss, const hn_trainer *trainer, hn_error *
     return HN_OK;
 }
 
-/* ---- Merging ------------------------------------------------------------------------------------ */
+/* ---- Merging ------------------------------------------------------------------------------------
+ */
 
 static void merge_item(void *user, int64_t item, int32_t worker) {
     hn_trainer *const trainer = user;
@@ -210,7 +216,8 @@ static hn_status check_gradients(hn_trainer *trainer, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- Update ---------------------------------------------------------------------------------------- */
+/* ---- Update
+ * ---------------------------------------------------------------------------------------- */
 
 /* Leaves that no shard wrote have gradient 0: their moments decay all the same. */
 static void update_leaves(hn_trainer *trainer, int64_t item) {
@@ -227,7 +234,8 @@ static void update_item(void *user, int64_t item, int32_t worker) {
     if (item < trainer->touch_items)
         hn_touch_update(trainer->touch, item, worker, trainer->batch, trainer->dx, &trainer->sparse,
                         trainer->state, &trainer->params);
-    else update_leaves(trainer, item - trainer->touch_items);
+    else
+        update_leaves(trainer, item - trainer->touch_items);
 }
 
 static hn_status update(hn_trainer *trainer, double rate_scale, hn_error *err) {
@@ -242,14 +250,15 @@ static hn_status update(hn_trainer *trainer, double rate_scale, hn_error *err) {
 
 static hn_status check_batch(const hn_trainer *trainer, const hn_rows *batch, hn_error *err) {
     if (batch->rows < 1 || batch->rows > trainer->max_rows)
-        return hn_fail(err, HN_USAGE, "a batch has %d rows; expected 1 to %d (train.batch)", (int)batch->rows,
-                       (int)trainer->max_rows);
+        return hn_fail(err, HN_USAGE, "a batch has %d rows; expected 1 to %d (train.batch)",
+                       (int)batch->rows, (int)trainer->max_rows);
     if (!batch->labels || !batch->ordinal)
         return hn_fail(err, HN_USAGE, "a training batch has no labels or no row numbers");
     return HN_OK;
 }
 
-hn_status hn_trainer_step(double *loss, hn_trainer *trainer, const hn_rows *batch, double rate_scale, hn_error *err) {
+hn_status hn_trainer_step(double *loss, hn_trainer *trainer, const hn_rows *batch,
+                          double rate_scale, hn_error *err) {
     *loss = NAN;
     HN_TRY(check_batch(trainer, batch, err));
     HN_TRY(hn_touch_reserve(trainer->touch, batch, err));

@@ -9,20 +9,21 @@
 /* ---- Metrics of one cell: exact, streaming, sorted on disk when large ------------------ */
 
 typedef struct hn_cell_metrics {
-    uint64_t rows, positives;  /* present labels */
-    double weight;             /* Σ w of them */
-    double auc;                /* ties count half; weighted by sample weight; NaN with one class only */
-    double gauc;               /* by user, users with both classes, weighted by rows; NaN where undefined */
-    double log_loss;           /* weighted mean */
-    double calibration;        /* Σ w·p / Σ w·y; NaN without positives */
-    bool constant;             /* all predictions equal: dead experts */
+    uint64_t rows, positives; /* present labels */
+    double weight;            /* Σ w of them */
+    double auc;      /* ties count half; weighted by sample weight; NaN with one class only */
+    double gauc;     /* by user, users with both classes, weighted by rows; NaN where undefined */
+    double log_loss; /* weighted mean */
+    double calibration; /* Σ w·p / Σ w·y; NaN without positives */
+    bool constant;      /* all predictions equal: dead experts */
 } hn_cell_metrics;
 
 typedef struct hn_metrics hn_metrics; /* all cells of one pass */
 hn_status hn_metrics_create(hn_metrics **out, int32_t scenarios, int32_t tasks, bool gauc,
                             int64_t budget_bytes, const char *dir, hn_error *err);
 /* Adds rows with their logits [rows][T]. The result does not depend on order or budget. */
-hn_status hn_metrics_add(hn_metrics *metrics, const hn_rows *rows, const hn_real *logits, hn_error *err);
+hn_status hn_metrics_add(hn_metrics *metrics, const hn_rows *rows, const hn_real *logits,
+                         hn_error *err);
 hn_status hn_metrics_finish(hn_cell_metrics *out /* [M·T] */, hn_metrics *metrics, hn_error *err);
 void hn_metrics_free(hn_metrics *metrics);
 /* Mean over the cells where it is defined (NaN where none is). */
@@ -54,11 +55,12 @@ hn_state *hn_trainer_state(hn_trainer *trainer);
 /* Forward, backward, update on one batch (sorted by scenario). `*loss`: the batch's loss.
  * rate_scale multiplies the rates (warm-up and decay). HN_NOT_FINITE names the first bad
  * tensor; nothing was updated then. */
-hn_status hn_trainer_step(double *loss, hn_trainer *trainer, const hn_rows *batch, double rate_scale, hn_error *err);
+hn_status hn_trainer_step(double *loss, hn_trainer *trainer, const hn_rows *batch,
+                          double rate_scale, hn_error *err);
 /* Computes what depends on parameters alone; after parameters were set from outside. */
 hn_status hn_trainer_stage(hn_trainer *trainer, hn_error *err);
 /* Scores a split with the current parameters. */
-hn_status hn_trainer_evaluate(hn_cell_metrics *out, hn_trainer *trainer, const hn_dataset *dataset, hn_split split,
-                              const hn_run *run, hn_error *err);
+hn_status hn_trainer_evaluate(hn_cell_metrics *out, hn_trainer *trainer, const hn_dataset *dataset,
+                              hn_split split, const hn_run *run, hn_error *err);
 
 #endif

@@ -26,7 +26,8 @@ static void cut_chunk(hn_pieces *out, int32_t *n, size_t *filled, int32_t chunk,
 /* Chunks that begin before `limit`; small ones share an item. */
 static hn_status make_pieces(hn_pieces *out, const hn_plan *plan, size_t limit, hn_error *err) {
     size_t most = 1;
-    for (int32_t i = 0; i < hn_plan_chunks(plan); i++) most += pieces_of(hn_plan_chunk(plan, i)->count);
+    for (int32_t i = 0; i < hn_plan_chunks(plan); i++)
+        most += pieces_of(hn_plan_chunk(plan, i)->count);
     out->pieces = hn_alloc_zero(most, sizeof *out->pieces);
     out->first = hn_alloc_zero(most + 1, sizeof *out->first);
     if (!out->pieces || !out->first) return hn_no_memory(err, "the trainer");
@@ -55,8 +56,8 @@ static hn_status check_memory(const hn_trainer *trainer, size_t leaf_count, size
     const hn_layout *const layout = hn_plan_layout(plan);
     int64_t tables = 0;
     for (int32_t t = 0; t < layout->n_tables; t++)
-        tables += (int64_t)layout->tables[t].rows * layout->tables[t].width * (int64_t)sizeof(hn_real) *
-                  (hn_plan_per_scenario(plan) ? layout->scenarios : 1);
+        tables += (int64_t)layout->tables[t].rows * layout->tables[t].width *
+                  (int64_t)sizeof(hn_real) * (hn_plan_per_scenario(plan) ? layout->scenarios : 1);
     const int64_t state = hn_state_bytes(plan, leaf_count, &trainer->config->train);
     const int64_t blocks = (int64_t)(block_count * sizeof(hn_real)) * (1 + trainer->max_shards);
     const int64_t rows = (int64_t)trainer->max_rows * layout->width * (int64_t)sizeof(hn_real) +
@@ -64,12 +65,15 @@ static hn_status check_memory(const hn_trainer *trainer, size_t leaf_count, size
     const int64_t sessions = (int64_t)hn_session_bytes(plan) * trainer->threads;
     const int64_t need = tables + state + blocks + rows + sessions, held = hn_memory_held();
     if (need + held <= limit) return HN_OK;
-    return hn_fail(err, HN_NO_MEMORY,
-                   "training needs %.0f MiB (embedding tables %.0f, optimizer state %.0f, parameters and "
-                   "gradients %.0f, batch %.0f, threads %.0f) beside the %.0f in use; the limit is %.0f MiB: "
-                   "raise it (--memory), or use smaller tables (min_count, max_size, width), fewer shards or a "
-                   "smaller batch",
-                   mib(need), mib(tables), mib(state), mib(blocks), mib(rows), mib(sessions), mib(held), mib(limit));
+    return hn_fail(
+        err, HN_NO_MEMORY,
+        "training needs %.0f MiB (embedding tables %.0f, optimizer state %.0f, parameters and "
+        "gradients %.0f, batch %.0f, threads %.0f) beside the %.0f in use; the limit is %.0f MiB: "
+        "raise it (--memory), or use smaller tables (min_count, max_size, width), fewer shards or "
+        "a "
+        "smaller batch",
+        mib(need), mib(tables), mib(state), mib(blocks), mib(rows), mib(sessions), mib(held),
+        mib(limit));
 }
 
 /* ---- Making --------------------------------------------------------------------------------- */
@@ -104,15 +108,19 @@ static hn_status make_buffers(hn_trainer *trainer, hn_error *err) {
     trainer->bad_items = hn_alloc_zero((size_t)trainer->leaves.items + 1, 1);
     trainer->zeros = hn_alloc_zero(HN_PIECE_NUMBERS, sizeof *trainer->zeros);
     trainer->dx = hn_alloc((size_t)trainer->max_rows * (size_t)layout->width, sizeof *trainer->dx);
-    if (!trainer->bad_items || !trainer->zeros || !trainer->dx) return hn_no_memory(err, "the trainer");
-    return hn_touch_create(&trainer->touch, trainer->plan, trainer->config, trainer->max_rows, trainer->threads, err);
+    if (!trainer->bad_items || !trainer->zeros || !trainer->dx)
+        return hn_no_memory(err, "the trainer");
+    return hn_touch_create(&trainer->touch, trainer->plan, trainer->config, trainer->max_rows,
+                           trainer->threads, err);
 }
 
 static hn_status make_plans(hn_trainer *trainer, const hn_layout *layout, hn_error *err) {
     const int32_t saved = hn_kernel_enter();
     hn_status status = hn_model_record(&trainer->graph, layout, &trainer->config->model, err);
-    if (status == HN_OK) status = hn_plan_create(&trainer->plan, trainer->graph, HN_MODE_TRAIN, err);
-    if (status == HN_OK) status = hn_plan_create(&trainer->infer, trainer->graph, HN_MODE_INFER, err);
+    if (status == HN_OK)
+        status = hn_plan_create(&trainer->plan, trainer->graph, HN_MODE_TRAIN, err);
+    if (status == HN_OK)
+        status = hn_plan_create(&trainer->infer, trainer->graph, HN_MODE_INFER, err);
     hn_kernel_leave(saved);
     return status;
 }
@@ -154,7 +162,8 @@ hn_status hn_trainer_create(hn_trainer **out, const hn_layout *layout, const hn_
     *out = NULL;
     const hn_config_train *const train = &config->train;
     if (train->batch < 1 || train->shards < 1)
-        return hn_fail(err, HN_BAD_CONFIG, "train: batch is %d and shards %d; both must be at least 1",
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "train: batch is %d and shards %d; both must be at least 1",
                        (int)train->batch, (int)train->shards);
     hn_trainer *const trainer = hn_alloc_zero(1, sizeof *trainer);
     if (!trainer) return hn_no_memory(err, "the trainer");
@@ -176,8 +185,10 @@ hn_status hn_trainer_create(hn_trainer **out, const hn_layout *layout, const hn_
 
 void hn_trainer_free(hn_trainer *trainer) {
     if (!trainer) return;
-    for (int32_t i = 0; trainer->sessions && i < trainer->threads; i++) hn_session_free(trainer->sessions[i]);
-    for (int32_t s = 0; trainer->grads && s < trainer->max_shards; s++) hn_grads_free(&trainer->grads[s]);
+    for (int32_t i = 0; trainer->sessions && i < trainer->threads; i++)
+        hn_session_free(trainer->sessions[i]);
+    for (int32_t s = 0; trainer->grads && s < trainer->max_shards; s++)
+        hn_grads_free(&trainer->grads[s]);
     hn_free(trainer->sessions);
     hn_free(trainer->grads);
     hn_free(trainer->shards);

@@ -31,20 +31,20 @@ struct hn_trainer {
     hn_plan *plan, *infer;
     hn_params params;
     hn_state *state;
-    hn_session **sessions;   /* [threads] */
+    hn_session **sessions; /* [threads] */
     int32_t threads;
-    int32_t max_rows;        /* of a batch */
-    int32_t cells;           /* M·T */
-    hn_grads *grads;         /* [max_shards] */
-    hn_shard *shards;        /* [max_shards] */
+    int32_t max_rows; /* of a batch */
+    int32_t cells;    /* M·T */
+    hn_grads *grads;  /* [max_shards] */
+    hn_shard *shards; /* [max_shards] */
     int32_t max_shards;
-    double *losses;          /* [max_shards][cells]: the shards' */
-    double *scale;           /* [cells] of the step */
-    hn_real *dx;             /* [max_rows][width] */
+    double *losses; /* [max_shards][cells]: the shards' */
+    double *scale;  /* [cells] of the step */
+    hn_real *dx;    /* [max_rows][width] */
     hn_touch *touch;
-    hn_pieces all, leaves;   /* of the param block; of its trained part */
-    uint8_t *bad_items;      /* [leaves.items] */
-    hn_real *zeros;          /* the gradient of what no shard wrote */
+    hn_pieces all, leaves; /* of the param block; of its trained part */
+    uint8_t *bad_items;    /* [leaves.items] */
+    hn_real *zeros;        /* the gradient of what no shard wrote */
     /* the step being run, for its jobs */
     const hn_rows *batch;
     int32_t n_shards;

@@ -10,16 +10,16 @@
 /* Where a training stands; with the parameters and the optimizer's state all that its rest
  * depends on. */
 typedef struct hn_position {
-    int64_t epoch;         /* whole epochs done */
-    int64_t batch;         /* batches of the next epoch done */
-    int64_t step;          /* steps of this training */
-    double loss_sum;       /* since the last record in `epochs` */
+    int64_t epoch;   /* whole epochs done */
+    int64_t batch;   /* batches of the next epoch done */
+    int64_t step;    /* steps of this training */
+    double loss_sum; /* since the last record in `epochs` */
     int64_t loss_steps;
-    double best;           /* best value of the metric; -∞: none */
-    int64_t best_record;   /* its index in `epochs`; -1: none */
-    int64_t bad;           /* evaluations since without a better one */
-    int64_t due;           /* an evaluation is due before the next step */
-    int64_t ended;         /* early stop */
+    double best;         /* best value of the metric; -∞: none */
+    int64_t best_record; /* its index in `epochs`; -1: none */
+    int64_t bad;         /* evaluations since without a better one */
+    int64_t due;         /* an evaluation is due before the next step */
+    int64_t ended;       /* early stop */
 } hn_position;
 
 typedef struct hn_history { /* history.jsonl: one JSON object a line */
@@ -37,14 +37,14 @@ typedef struct hn_training {
     hn_batcher *batcher;
     char *dataset_path, *best_path, *last_path, *checkpoint_path, *history_path;
     hn_position at;
-    json_t *epochs;          /* a record for each evaluation */
-    hn_cell_metrics *cells;  /* [M·T] of the last evaluation */
+    json_t *epochs;         /* a record for each evaluation */
+    hn_cell_metrics *cells; /* [M·T] of the last evaluation */
     hn_history history;
-    int64_t steps, batches;  /* in all; of an epoch */
-    uint64_t identity;       /* of config and data */
-    bool validates;          /* the validation split can give the metric */
-    int32_t cell;            /* of the metric; -1: the mean */
-    double saved_at;         /* seconds; when the last checkpoint was written */
+    int64_t steps, batches; /* in all; of an epoch */
+    uint64_t identity;      /* of config and data */
+    bool validates;         /* the validation split can give the metric */
+    int32_t cell;           /* of the metric; -1: the mean */
+    double saved_at;        /* seconds; when the last checkpoint was written */
     double started, shown_at, logged_at;
     uint64_t shown_rows, rows; /* trained by this process */
     double smooth_loss;
@@ -64,7 +64,8 @@ hn_status hn_training_save(hn_training *job, hn_error *err);
 /* Goes on from the checkpoint; `*found` false where there is none. */
 hn_status hn_training_load(hn_training *job, bool *found, hn_error *err);
 void hn_training_identify(hn_training *job);
-hn_status hn_training_write_bundle(hn_training *job, const char *path, const json_t *metrics, hn_error *err);
+hn_status hn_training_write_bundle(hn_training *job, const char *path, const json_t *metrics,
+                                   hn_error *err);
 /* The parameters (and state, when kept) of a bundle of this training. */
 hn_status hn_training_read_bundle(hn_training *job, const char *path, hn_error *err);
 

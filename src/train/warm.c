@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "train/training.h"
 #include "train/results.h"
+#include "train/training.h"
 
 typedef struct tally {
     int32_t kept, fresh, changed;
@@ -17,7 +17,7 @@ typedef struct tally {
 typedef struct warmth {
     hn_training *job;
     hn_pack *pack;
-    bool state;            /* the optimizer's state can be carried over */
+    bool state; /* the optimizer's state can be carried over */
     tally tally;
 } warmth;
 
@@ -25,16 +25,20 @@ static const hn_section *section_of(const warmth *w, const char *kind, const cha
     char full[1200];
     snprintf(full, sizeof full, "%s/%s", kind, name);
     for (size_t i = 0; i < hn_pack_sections(w->pack); i++)
-        if (strcmp(hn_pack_section(w->pack, i)->name, full) == 0) return hn_pack_section(w->pack, i);
+        if (strcmp(hn_pack_section(w->pack, i)->name, full) == 0)
+            return hn_pack_section(w->pack, i);
     return NULL;
 }
 
-static bool is_real(const hn_section *section) { return section->type == HN_PACK_F32 || section->type == HN_PACK_F64; }
+static bool is_real(const hn_section *section) {
+    return section->type == HN_PACK_F32 || section->type == HN_PACK_F64;
+}
 
 /* ---- Numbers, of either precision ------------------------------------------------------------ */
 
 static double number_at(const hn_section *section, size_t i) {
-    return section->type == HN_PACK_F32 ? (double)((const float *)section->bytes)[i] : ((const double *)section->bytes)[i];
+    return section->type == HN_PACK_F32 ? (double)((const float *)section->bytes)[i]
+                                        : ((const double *)section->bytes)[i];
 }
 
 /* Verified against its checksum; all numbers must be finite. */
@@ -58,17 +62,20 @@ static bool has_numbers(const hn_section *section, uint64_t n) {
 }
 
 static void not_kept(tally *t, const hn_section *section, const char *name) {
-    if (section) t->changed++;
-    else t->fresh++;
+    if (section)
+        t->changed++;
+    else
+        t->fresh++;
     hn_text_add(&t->names, "%s%s", t->names.length > 0 ? ", " : "", name);
 }
 
-/* ---- Parameters ---------------------------------------------------------------------------------- */
+/* ---- Parameters
+ * ---------------------------------------------------------------------------------- */
 
 static bool same_shape(const hn_section *section, const hn_param_info *p) {
-    return section && is_real(section) && section->dims == 4 && section->dim[0] == (uint64_t)p->batch &&
-           section->dim[1] == (uint64_t)p->rows && section->dim[2] == (uint64_t)p->groups &&
-           section->dim[3] == (uint64_t)p->cols;
+    return section && is_real(section) && section->dims == 4 &&
+           section->dim[0] == (uint64_t)p->batch && section->dim[1] == (uint64_t)p->rows &&
+           section->dim[2] == (uint64_t)p->groups && section->dim[3] == (uint64_t)p->cols;
 }
 
 static hn_status warm_param(warmth *w, const hn_param_info *p, hn_error *err) {
@@ -90,11 +97,14 @@ static hn_status warm_param(warmth *w, const hn_param_info *p, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- Tables ----------------------------------------------------------------------------------------- */
+/* ---- Tables
+ * ----------------------------------------------------------------------------------------- */
 
 /* Rows that are carried over of each copy of the table (single: one for each scenario). */
-static void copy_rows(hn_real *to, const hn_section *section, size_t copies, size_t old, size_t now, size_t width) {
-    for (size_t c = 0; c < copies; c++) copy(to + c * now * width, section, c * old * width, old * width);
+static void copy_rows(hn_real *to, const hn_section *section, size_t copies, size_t old, size_t now,
+                      size_t width) {
+    for (size_t c = 0; c < copies; c++)
+        copy(to + c * now * width, section, c * old * width, old * width);
 }
 
 static hn_status warm_table(warmth *w, int32_t t, hn_error *err) {
@@ -104,8 +114,9 @@ static hn_status warm_table(warmth *w, int32_t t, hn_error *err) {
     const size_t copies = hn_plan_per_scenario(trainer->plan) ? (size_t)layout->scenarios : 1;
     const size_t now = (size_t)table->rows / copies, width = (size_t)table->width;
     const hn_section *const section = section_of(w, "table", table->name);
-    const bool fits = section && is_real(section) && section->dims == 2 && section->dim[1] == width &&
-                      section->dim[0] % copies == 0 && section->dim[0] / copies <= now;
+    const bool fits = section && is_real(section) && section->dims == 2 &&
+                      section->dim[1] == width && section->dim[0] % copies == 0 &&
+                      section->dim[0] / copies <= now;
     if (!fits) {
         not_kept(&w->tally, section, table->name);
         return HN_OK;
@@ -115,22 +126,26 @@ static hn_status warm_table(warmth *w, int32_t t, hn_error *err) {
     copy_rows(table->numbers, section, copies, old, now, width);
     w->tally.kept++;
     if (now > old)
-        hn_say(w->job->run, HN_LOG_INFO, "warm start: table %s keeps %zu rows and gains %zu", table->name, old, now - old);
+        hn_say(w->job->run, HN_LOG_INFO, "warm start: table %s keeps %zu rows and gains %zu",
+               table->name, old, now - old);
     hn_state *const state = trainer->state;
     const hn_section *const moments = section_of(w, "state/table", table->name);
-    if (!w->state || !has_numbers(moments, section->dim[0] * width * (uint64_t)state->moments)) return HN_OK;
+    if (!w->state || !has_numbers(moments, section->dim[0] * width * (uint64_t)state->moments))
+        return HN_OK;
     HN_TRY(verify(w, moments, err));
     copy_rows(state->tables[t], moments, copies, old, now, width * (size_t)state->moments);
     return HN_OK;
 }
 
-/* ---- Together ------------------------------------------------------------------------------------------ */
+/* ---- Together
+ * ------------------------------------------------------------------------------------------ */
 
 static hn_status check_cells(const warmth *w, hn_error *err) {
     const hn_section *text;
     hn_config *config = NULL;
     HN_TRY(hn_pack_find(&text, w->pack, "config", HN_PACK_BYTES, err));
-    HN_TRY(hn_config_parse(&config, text->bytes, text->n_bytes, hn_pack_path(w->pack), ".", NULL, 0, err));
+    HN_TRY(hn_config_parse(&config, text->bytes, text->n_bytes, hn_pack_path(w->pack), ".", NULL, 0,
+                           err));
     const hn_status status = hn_config_same_cells(w->job->config, config, err);
     hn_config_free(config);
     return status;
@@ -138,14 +153,17 @@ static hn_status check_cells(const warmth *w, hn_error *err) {
 
 static const char *state_text(const warmth *w) {
     if (w->state) return "with the optimizer's state";
-    return section_of(w, "state", "step") ? "without the state of another optimizer" : "without an optimizer's state";
+    return section_of(w, "state", "step") ? "without the state of another optimizer"
+                                          : "without an optimizer's state";
 }
 
 static void say(const warmth *w) {
     const tally *const t = &w->tally;
-    hn_say(w->job->run, HN_LOG_INFO, "warm start from %s: %d tensors kept, %d new, %d of another shape, %s%s%s",
+    hn_say(w->job->run, HN_LOG_INFO,
+           "warm start from %s: %d tensors kept, %d new, %d of another shape, %s%s%s",
            hn_pack_path(w->pack), (int)t->kept, (int)t->fresh, (int)t->changed, state_text(w),
-           t->names.length > 0 ? "; not kept: " : "", t->names.length > 0 && t->names.text ? t->names.text : "");
+           t->names.length > 0 ? "; not kept: " : "",
+           t->names.length > 0 && t->names.text ? t->names.text : "");
 }
 
 static hn_status carry(warmth *w, hn_error *err) {

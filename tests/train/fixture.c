@@ -9,8 +9,8 @@
 enum { USERS = 40, ITEMS = 60, TAGS = 9, LONGEST = 4 };
 
 static char users[] = "users", items[] = "items", tags[] = "tags";
-static char user[] = "user", history[] = "history", price[] = "price", item[] = "item", tag[] = "tag",
-            hour[] = "hour";
+static char user[] = "user", history[] = "history", price[] = "price", item[] = "item",
+            tag[] = "tag", hour[] = "hour";
 
 static hn_input inputs[] = {
     {user, HN_INPUT_ID, HN_SIDE_USER, 0, 0, 4, 0, HN_POOL_MEAN},
@@ -21,9 +21,17 @@ static hn_input inputs[] = {
     {tag, HN_INPUT_LIST, HN_SIDE_ITEM, 1, 2, 2, 12, HN_POOL_SUM},
 };
 static hn_embedding tables[] = {{users, USERS, 4}, {items, ITEMS, 3}, {tags, TAGS, 2}};
-static const hn_layout layout = {.inputs = inputs, .n_inputs = 6, .tables = tables, .n_tables = 3,
-                                 .ids = 2, .lists = 2, .values = 2, .width = 14, .shared_width = 8,
-                                 .scenarios = FIXTURE_SCENARIOS, .tasks = FIXTURE_TASKS};
+static const hn_layout layout = {.inputs = inputs,
+                                 .n_inputs = 6,
+                                 .tables = tables,
+                                 .n_tables = 3,
+                                 .ids = 2,
+                                 .lists = 2,
+                                 .values = 2,
+                                 .width = 14,
+                                 .shared_width = 8,
+                                 .scenarios = FIXTURE_SCENARIOS,
+                                 .tasks = FIXTURE_TASKS};
 
 const hn_layout *fixture_layout(void) { return &layout; }
 
@@ -34,18 +42,37 @@ hn_config fixture_config(void) {
     config.tasks = tasks;
     config.n_tasks = FIXTURE_TASKS;
     config.model = (hn_config_model){.kind = HN_MODEL_SHARED_BOTTOM,
-                                     .experts = 2, .expert_units = {{6, 4}, 2},
-                                     .scenario_levels = 1, .scenario_width = 3,
-                                     .san = true, .sei = true, .scenario_layer = true, .shared_expert = true,
-                                     .task_shared = 1, .task_own = 1, .task_units = {{5}, 1}, .task_levels = 1,
-                                     .bottom_units = {{8}, 1}, .tower_units = {{4}, 1}};
-    config.train = (hn_config_train){.optimizer = HN_ADAM, .rate = 0.01, .beta1 = 0.9, .beta2 = 0.99,
-                                     .epsilon = 1e-3, .batch = 1024, .epochs = 1, .seed = 5, .shards = 4,
-                                     .window = 4, .block_rows = 64};
+                                     .experts = 2,
+                                     .expert_units = {{6, 4}, 2},
+                                     .scenario_levels = 1,
+                                     .scenario_width = 3,
+                                     .san = true,
+                                     .sei = true,
+                                     .scenario_layer = true,
+                                     .shared_expert = true,
+                                     .task_shared = 1,
+                                     .task_own = 1,
+                                     .task_units = {{5}, 1},
+                                     .task_levels = 1,
+                                     .bottom_units = {{8}, 1},
+                                     .tower_units = {{4}, 1}};
+    config.train = (hn_config_train){.optimizer = HN_ADAM,
+                                     .rate = 0.01,
+                                     .beta1 = 0.9,
+                                     .beta2 = 0.99,
+                                     .epsilon = 1e-3,
+                                     .batch = 1024,
+                                     .epochs = 1,
+                                     .seed = 5,
+                                     .shards = 4,
+                                     .window = 4,
+                                     .block_rows = 64};
     return config;
 }
 
-static uint64_t draw(uint64_t seed, uint64_t *counter) { return hn_random(seed, HN_STREAM_TEST, (*counter)++); }
+static uint64_t draw(uint64_t seed, uint64_t *counter) {
+    return hn_random(seed, HN_STREAM_TEST, (*counter)++);
+}
 
 static void fill_row(fixture_rows *f, int32_t r, uint64_t seed, uint64_t *c, uint32_t *n_list) {
     for (int32_t l = 0; l < 2; l++) {
@@ -67,9 +94,14 @@ static void fill_row(fixture_rows *f, int32_t r, uint64_t seed, uint64_t *c, uin
 
 fixture_rows fixture_make_rows(int32_t n, uint64_t seed) {
     const size_t rows = (size_t)n;
-    fixture_rows f = {.scenario = calloc(rows, 2), .ids = calloc(rows, 8), .list_begin = calloc(2 * rows + 1, 4),
-                      .list_ids = calloc(2 * rows * LONGEST + 1, 4), .values = calloc(rows, 8),
-                      .weights = calloc(rows, 4), .labels = calloc(rows, 2), .ordinal = calloc(rows, 8),
+    fixture_rows f = {.scenario = calloc(rows, 2),
+                      .ids = calloc(rows, 8),
+                      .list_begin = calloc(2 * rows + 1, 4),
+                      .list_ids = calloc(2 * rows * LONGEST + 1, 4),
+                      .values = calloc(rows, 8),
+                      .weights = calloc(rows, 4),
+                      .labels = calloc(rows, 2),
+                      .ordinal = calloc(rows, 8),
                       .user = calloc(rows, 8)};
     uint64_t counter = 0;
     uint32_t n_list = 0;
@@ -79,7 +111,8 @@ fixture_rows fixture_make_rows(int32_t n, uint64_t seed) {
         fill_row(&f, r, seed, &counter, &n_list);
     }
     f.list_begin[2 * rows] = n_list;
-    f.rows = (hn_rows){n, f.scenario, f.ids, f.values, f.list_begin, f.list_ids, f.labels, f.weights, f.ordinal, f.user};
+    f.rows = (hn_rows){n,          f.scenario, f.ids,     f.values,  f.list_begin,
+                       f.list_ids, f.labels,   f.weights, f.ordinal, f.user};
     return f;
 }
 

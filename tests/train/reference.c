@@ -7,15 +7,17 @@
 
 enum { M = FIXTURE_SCENARIOS, T = FIXTURE_TASKS, D = REF_D, H = REF_H, U = REF_U };
 enum { BOTTOM_W, BOTTOM_B, TOWER_W, TOWER_B, OUT_W, OUT_B, TABLE };
-static const char *const names[REF_DENSE] = {"bottom.w1", "bottom.b1", "tower.w1", "tower.b1", "tower.out.w", "tower.out.b"};
-static const size_t counts[REF_DENSE] = {D * H, H, M * H * T * U, M * T * U, M * T * U, M * T};
+static const char *const names[REF_DENSE] = {"bottom.w1", "bottom.b1",   "tower.w1",
+                                             "tower.b1",  "tower.out.w", "tower.out.b"};
+static const size_t counts[REF_DENSE] = {D * H, H, M *H *T *U, M *T *U, M *T *U, M *T};
 
 static const hn_real *find(const hn_plan *plan, const hn_params *params, int32_t part) {
     if (part >= TABLE) return params->tables[part - TABLE].numbers;
     for (int32_t i = 0; i < hn_plan_params(plan); i++) {
         const hn_param_info *const p = hn_plan_param(plan, i);
         if (strcmp(p->name, names[part]) != 0) continue;
-        assert_int_equal((size_t)p->batch * (size_t)p->rows * (size_t)p->groups * (size_t)p->cols, counts[part]);
+        assert_int_equal((size_t)p->batch * (size_t)p->rows * (size_t)p->groups * (size_t)p->cols,
+                         counts[part]);
         return params->block + p->offset;
     }
     fail_msg("the model has no tensor %s", names[part]);
@@ -29,7 +31,8 @@ void reference_init(reference *ref, const hn_plan *plan, const hn_params *params
         ref_part *const p = &ref->parts[i];
         if (i >= TABLE) p->width = (size_t)params->tables[i - TABLE].width;
         p->n = i >= TABLE ? (size_t)params->tables[i - TABLE].rows * p->width : counts[i];
-        p->w = calloc(p->n, 8), p->g = calloc(p->n, 8), p->m = calloc(p->n, 8), p->v = calloc(p->n, 8);
+        p->w = calloc(p->n, 8), p->g = calloc(p->n, 8), p->m = calloc(p->n, 8),
+        p->v = calloc(p->n, 8);
         p->touched = calloc(p->n, 1);
         for (size_t k = 0; k < p->n; k++) p->w[k] = (double)find(plan, params, i)[k];
     }
@@ -68,11 +71,14 @@ static void embed(reference *ref, const hn_rows *rows, int32_t r, double *x, con
         ref_part *const p = &ref->parts[TABLE + in->table];
         for (int32_t c = 0; c < in->width && !dx; c++) x[in->column + c] = 0;
         for (uint32_t k = 0; k < n; k++) {
-            const size_t id = list ? rows->list_ids[at[0] + k] : rows->ids[r * layout->ids + in->slot];
+            const size_t id =
+                list ? rows->list_ids[at[0] + k] : rows->ids[r * layout->ids + in->slot];
             for (int32_t c = 0; c < in->width; c++) {
                 const size_t number = id * p->width + (size_t)c;
-                if (dx) p->g[number] += weight * dx[in->column + c];
-                else x[in->column + c] += weight * p->w[number];
+                if (dx)
+                    p->g[number] += weight * dx[in->column + c];
+                else
+                    x[in->column + c] += weight * p->w[number];
             }
             if (dx) p->touched[id] = 1;
         }
@@ -81,9 +87,13 @@ static void embed(reference *ref, const hn_rows *rows, int32_t r, double *x, con
 
 /* ---- One row ------------------------------------------------------------------------------ */
 
-static void head(reference *ref, int32_t s, int32_t t, const double *h, double scale, double y, double *loss, double *dh) {
-    const double *const w = ref->parts[TOWER_W].w + s * H * T * U, *const b = ref->parts[TOWER_B].w + (s * T + t) * U;
-    double *const dw = ref->parts[TOWER_W].g + s * H * T * U, *const db = ref->parts[TOWER_B].g + (s * T + t) * U;
+static void head(reference *ref, int32_t s, int32_t t, const double *h, double scale, double y,
+                 double *loss, double *dh) {
+    const double *const w = ref->parts[TOWER_W].w + s * H * T * U, *const b =
+                                                                       ref->parts[TOWER_B].w +
+                                                                       (s * T + t) * U;
+    double *const dw = ref->parts[TOWER_W].g + s * H * T * U, *const db = ref->parts[TOWER_B].g +
+                                                                          (s * T + t) * U;
     const size_t out = (size_t)(s * T + t);
     double u[U], z = ref->parts[OUT_B].w[out];
     for (int32_t k = 0; k < U; k++) {
@@ -106,7 +116,8 @@ static void head(reference *ref, int32_t s, int32_t t, const double *h, double s
     }
 }
 
-static void one_row(reference *ref, const hn_rows *rows, int32_t r, const double *scale, double *loss) {
+static void one_row(reference *ref, const hn_rows *rows, int32_t r, const double *scale,
+                    double *loss) {
     double x[D], h[H], dh[H] = {0}, dx[D] = {0};
     embed(ref, rows, r, x, NULL);
     for (int32_t j = 0; j < H; j++) {
@@ -117,7 +128,8 @@ static void one_row(reference *ref, const hn_rows *rows, int32_t r, const double
     const int32_t s = rows->scenario[r];
     for (int32_t t = 0; t < T; t++)
         if (rows->labels[r * T + t] != HN_LABEL_ABSENT)
-            head(ref, s, t, h, scale[s * T + t] * (double)rows->weights[r], rows->labels[r * T + t], loss, dh);
+            head(ref, s, t, h, scale[s * T + t] * (double)rows->weights[r], rows->labels[r * T + t],
+                 loss, dh);
     for (int32_t j = 0; j < H; j++) {
         if (h[j] <= 0) continue;
         ref->parts[BOTTOM_B].g[j] += dh[j];
@@ -129,9 +141,11 @@ static void one_row(reference *ref, const hn_rows *rows, int32_t r, const double
     embed(ref, rows, r, NULL, dx);
 }
 
-/* ---- The optimizers --------------------------------------------------------------------------- */
+/* ---- The optimizers ---------------------------------------------------------------------------
+ */
 
-static void move(const hn_config_train *c, ref_part *p, size_t k, double rate, double decay, double step) {
+static void move(const hn_config_train *c, ref_part *p, size_t k, double rate, double decay,
+                 double step) {
     double g = p->g[k] + (c->decoupled ? 0 : decay * p->w[k]);
     if (c->decoupled) p->w[k] -= rate * decay * p->w[k];
     if (c->optimizer == HN_SGD) p->w[k] -= rate * g;
@@ -150,16 +164,19 @@ static void update(reference *ref, const hn_config_train *c, double rate_scale) 
     for (int32_t i = 0; i < REF_PARTS; i++) {
         ref_part *const p = &ref->parts[i];
         const bool table = p->width > 0;
-        const double rate = rate_scale * (table && c->embedding_rate > 0 ? c->embedding_rate : c->rate);
+        const double rate =
+            rate_scale * (table && c->embedding_rate > 0 ? c->embedding_rate : c->rate);
         for (size_t k = 0; k < p->n; k++)
             if (!table || p->touched[k / p->width])
-                move(c, p, k, rate, table ? c->embedding_decay : c->weight_decay, (double)ref->step);
+                move(c, p, k, rate, table ? c->embedding_decay : c->weight_decay,
+                     (double)ref->step);
         memset(p->g, 0, p->n * sizeof *p->g);
         memset(p->touched, 0, p->n);
     }
 }
 
-double reference_step(reference *ref, const hn_rows *rows, const hn_config *config, double rate_scale) {
+double reference_step(reference *ref, const hn_rows *rows, const hn_config *config,
+                      double rate_scale) {
     double weight[M * T] = {0}, scale[M * T] = {0}, total = 0, loss = 0;
     for (int32_t r = 0; r < rows->rows; r++)
         for (int32_t t = 0; t < T; t++)

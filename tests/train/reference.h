@@ -5,12 +5,19 @@
 
 #include "fixture.h"
 
-enum { REF_D = 14, REF_H = 8, REF_U = 4, REF_DENSE = 6, REF_TABLES = 3, REF_PARTS = REF_DENSE + REF_TABLES };
+enum {
+    REF_D = 14,
+    REF_H = 8,
+    REF_U = 4,
+    REF_DENSE = 6,
+    REF_TABLES = 3,
+    REF_PARTS = REF_DENSE + REF_TABLES
+};
 
 typedef struct ref_part { /* one tensor, with its gradient and what the optimizer keeps */
     size_t n, width;      /* width: of a table's row; 0: dense */
     double *w, *g, *m, *v;
-    uint8_t *touched;     /* [n / width] */
+    uint8_t *touched; /* [n / width] */
 } ref_part;
 
 typedef struct reference {
@@ -22,7 +29,8 @@ typedef struct reference {
 void reference_init(reference *ref, const hn_plan *plan, const hn_params *params);
 void reference_free(reference *ref);
 /* One step; returns the loss. */
-double reference_step(reference *ref, const hn_rows *rows, const hn_config *config, double rate_scale);
+double reference_step(reference *ref, const hn_rows *rows, const hn_config *config,
+                      double rate_scale);
 /* The largest difference from the trainer's parameters. */
 double reference_distance(const reference *ref, const hn_plan *plan, const hn_params *params);
 

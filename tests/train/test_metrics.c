@@ -177,8 +177,7 @@ static void equals_all_pairs(void **state) {
                       cases[i].weighted);
         hn_cell_metrics m[12];
         measure(m, &d, 1 << 20, 100, cases[i].gauc);
-        for (int32_t c = 0; c < d.scenarios * d.tasks; c++)
-            check_cell(&m[c], &d, c, cases[i].gauc);
+        for (int32_t c = 0; c < d.scenarios * d.tasks; c++) check_cell(&m[c], &d, c, cases[i].gauc);
         drop(&d);
     }
 }
@@ -186,11 +185,11 @@ static void equals_all_pairs(void **state) {
 /* Reverses the rows. */
 static void turn_round(data *d) {
     for (int32_t i = 0, j = d->n - 1; i < j; i++, j--) {
-#define SWAP(type, array, width)                                                                   \
-    for (int32_t k = 0; k < (width); k++) {                                                        \
-        const type kept = (array)[i * (width) + k];                                                \
-        (array)[i * (width) + k] = (array)[j * (width) + k];                                       \
-        (array)[j * (width) + k] = kept;                                                           \
+#define SWAP(type, array, width)                             \
+    for (int32_t k = 0; k < (width); k++) {                  \
+        const type kept = (array)[i * (width) + k];          \
+        (array)[i * (width) + k] = (array)[j * (width) + k]; \
+        (array)[j * (width) + k] = kept;                     \
     }
         SWAP(uint16_t, d->scenario, 1)
         SWAP(uint8_t, d->labels, d->tasks)
@@ -208,7 +207,8 @@ static void neither_order_nor_budget_changes_a_bit(void **state) {
     turn_round(&d);
     measure(small, &d, 1 << 20, 77, true);
     for (int32_t c = 0; c < 6; c++) /* without the padding behind the last member */
-        assert_memory_equal(&large[c], &small[c], offsetof(hn_cell_metrics, constant) + sizeof large[c].constant);
+        assert_memory_equal(&large[c], &small[c],
+                            offsetof(hn_cell_metrics, constant) + sizeof large[c].constant);
     drop(&d);
 }
 

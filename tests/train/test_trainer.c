@@ -53,7 +53,8 @@ static void follow(const hn_config *config) {
         assert_ok(hn_trainer_step(&loss, s.trainer, &f.rows, rate_scale, &err));
         const double expected = reference_step(&ref, &f.rows, config, rate_scale);
         fixture_free_rows(&f);
-        if (!(fabs(loss - expected) <= TOLERANCE * 10)) fail_msg("loss %.12g, expected %.12g", loss, expected);
+        if (!(fabs(loss - expected) <= TOLERANCE * 10))
+            fail_msg("loss %.12g, expected %.12g", loss, expected);
         const double far = reference_distance(&ref, plan, hn_trainer_params(s.trainer));
         if (!(far <= TOLERANCE)) fail_msg("step %d: parameters differ by %g", (int)i, far);
     }
@@ -69,9 +70,12 @@ static void follows_the_reference(void **state) {
         double decay, embedding_rate, embedding_decay;
         bool decoupled;
     } cases[] = {
-        {HN_ADAM, HN_REDUCE_ROWS, 0, 0, 0, false},           {HN_ADAM, HN_REDUCE_CELLS, 0.02, 0.03, 0.05, false},
-        {HN_ADAM, HN_REDUCE_ROWS, 0.3, 0, 0.5, true},        {HN_ADAGRAD, HN_REDUCE_ROWS, 0.01, 0.02, 0, false},
-        {HN_ADAGRAD, HN_REDUCE_CELLS, 0.1, 0, 0.2, true},    {HN_SGD, HN_REDUCE_ROWS, 0, 0, 0, false},
+        {HN_ADAM, HN_REDUCE_ROWS, 0, 0, 0, false},
+        {HN_ADAM, HN_REDUCE_CELLS, 0.02, 0.03, 0.05, false},
+        {HN_ADAM, HN_REDUCE_ROWS, 0.3, 0, 0.5, true},
+        {HN_ADAGRAD, HN_REDUCE_ROWS, 0.01, 0.02, 0, false},
+        {HN_ADAGRAD, HN_REDUCE_CELLS, 0.1, 0, 0.2, true},
+        {HN_SGD, HN_REDUCE_ROWS, 0, 0, 0, false},
         {HN_SGD, HN_REDUCE_CELLS, 0.05, 0.5, 0.01, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -86,18 +90,21 @@ static void follows_the_reference(void **state) {
     }
 }
 
-/* ---- Threads and shards ------------------------------------------------------------------------ */
+/* ---- Threads and shards ------------------------------------------------------------------------
+ */
 
 static void assert_same(const hn_params *a, const hn_params *b) {
     assert_memory_equal(a->block, b->block, a->block_count * sizeof(hn_real));
     for (int32_t t = 0; t < a->n_tables; t++)
         assert_memory_equal(a->tables[t].numbers, b->tables[t].numbers,
-                            (size_t)a->tables[t].rows * (size_t)a->tables[t].width * sizeof(hn_real));
+                            (size_t)a->tables[t].rows * (size_t)a->tables[t].width *
+                                sizeof(hn_real));
 }
 
 static void any_threads_give_the_same_bytes(void **state) {
     (void)state;
-    static const hn_model_kind kinds[] = {HN_MODEL_SHARED_BOTTOM, HN_MODEL_HINET, HN_MODEL_SINGLE, HN_MODEL_PLE};
+    static const hn_model_kind kinds[] = {HN_MODEL_SHARED_BOTTOM, HN_MODEL_HINET, HN_MODEL_SINGLE,
+                                          HN_MODEL_PLE};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         hn_config config = fixture_config();
         config.model.kind = kinds[k];
@@ -127,8 +134,10 @@ static void shards_change_rounding_only(void **state) {
     start(&few, &config, 2);
     config.train.shards = 16;
     start(&many, &config, 2);
-    for (uint64_t i = 0; i < 4; i++) assert_true(fabs(step(&few, 1024, i) - step(&many, 1024, i)) < 1e-6);
-    const hn_params *const a = hn_trainer_params(few.trainer), *const b = hn_trainer_params(many.trainer);
+    for (uint64_t i = 0; i < 4; i++)
+        assert_true(fabs(step(&few, 1024, i) - step(&many, 1024, i)) < 1e-6);
+    const hn_params *const a = hn_trainer_params(few.trainer), *const b =
+                                                                   hn_trainer_params(many.trainer);
     bool same = true;
     for (size_t i = 0; i < a->leaf_count; i++) {
         same &= a->block[i] == b->block[i];
@@ -139,7 +148,8 @@ static void shards_change_rounding_only(void **state) {
     stop(&many);
 }
 
-/* ---- What is left alone ------------------------------------------------------------------------- */
+/* ---- What is left alone -------------------------------------------------------------------------
+ */
 
 static void untouched_rows_stay(void **state) {
     (void)state;
@@ -184,7 +194,8 @@ static void a_batch_without_labels_has_no_loss(void **state) {
     stop(&s);
 }
 
-/* ---- Failing --------------------------------------------------------------------------------------- */
+/* ---- Failing
+ * --------------------------------------------------------------------------------------- */
 
 static void nothing_is_updated_when_not_finite(void **state) {
     (void)state;
@@ -197,7 +208,8 @@ static void nothing_is_updated_when_not_finite(void **state) {
     hn_error err = {0};
     double loss;
     f.values[2 * 650] = INFINITY;
-    assert_fails(HN_NOT_FINITE, "first bad tensor is", hn_trainer_step(&loss, s.trainer, &f.rows, 1, &err));
+    assert_fails(HN_NOT_FINITE, "first bad tensor is",
+                 hn_trainer_step(&loss, s.trainer, &f.rows, 1, &err));
     assert_true(isnan(loss));
     assert_same(hn_trainer_params(s.trainer), hn_trainer_params(twin.trainer));
     /* and the next step is as if nothing had been */
@@ -217,7 +229,8 @@ static void a_bad_parameter_is_named(void **state) {
     hn_params *const params = hn_trainer_params(s.trainer);
     const hn_plan *const plan = hn_trainer_plan(s.trainer);
     for (int32_t i = 0; i < hn_plan_params(plan); i++)
-        if (strcmp(hn_plan_param(plan, i)->name, "tower.w1") == 0) params->block[hn_plan_param(plan, i)->offset] = (hn_real)NAN;
+        if (strcmp(hn_plan_param(plan, i)->name, "tower.w1") == 0)
+            params->block[hn_plan_param(plan, i)->offset] = (hn_real)NAN;
     fixture_rows f = fixture_make_rows(100, 2);
     hn_error err = {0};
     double loss;
@@ -252,10 +265,12 @@ static void memory_is_refused_with_the_need(void **state) {
     hn_trainer *trainer;
     hn_error err = {0};
     assert_ok(hn_pool_create(&pool, 1, &err));
-    assert_fails(HN_NO_MEMORY, "--memory", hn_trainer_create(&trainer, fixture_layout(), &config, pool, 10000, &err));
+    assert_fails(HN_NO_MEMORY, "--memory",
+                 hn_trainer_create(&trainer, fixture_layout(), &config, pool, 10000, &err));
     assert_null(trainer);
     config.train.batch = 0;
-    assert_fails(HN_BAD_CONFIG, "batch", hn_trainer_create(&trainer, fixture_layout(), &config, pool, 0, &err));
+    assert_fails(HN_BAD_CONFIG, "batch",
+                 hn_trainer_create(&trainer, fixture_layout(), &config, pool, 0, &err));
     hn_pool_free(pool);
 }
 
@@ -268,15 +283,18 @@ static void the_need_is_the_memory_taken(void **state) {
     hn_trainer *trainer;
     hn_error err = {0};
     assert_ok(hn_pool_create(&pool, 2, &err));
-    assert_fails(HN_NO_MEMORY, "needs", hn_trainer_create(&trainer, fixture_layout(), &config, pool, 1, &err));
+    assert_fails(HN_NO_MEMORY, "needs",
+                 hn_trainer_create(&trainer, fixture_layout(), &config, pool, 1, &err));
     const int64_t before = hn_memory_held();
     assert_ok(hn_trainer_create(&trainer, fixture_layout(), &config, pool, 0, &err));
     const int64_t taken = hn_memory_held() - before;
     hn_trainer_free(trainer);
-    assert_ok(hn_trainer_create(&trainer, fixture_layout(), &config, pool, before + taken * 11 / 10, &err));
+    assert_ok(hn_trainer_create(&trainer, fixture_layout(), &config, pool, before + taken * 11 / 10,
+                                &err));
     hn_trainer_free(trainer);
     assert_fails(HN_NO_MEMORY, "needs",
-                 hn_trainer_create(&trainer, fixture_layout(), &config, pool, before + taken * 8 / 10, &err));
+                 hn_trainer_create(&trainer, fixture_layout(), &config, pool,
+                                   before + taken * 8 / 10, &err));
     hn_pool_free(pool);
 }
 
