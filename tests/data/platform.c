@@ -19,39 +19,48 @@ static uint64_t draw_skewed(uint64_t salt, uint64_t *counter, uint64_t n) {
     return a * b / n;
 }
 
+/* Into a text of `size` bytes, which must be enough. */
+__attribute__((format(printf, 3, 4))) static void put(char *to, size_t size, const char *format,
+                                                      ...) {
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(to, size, format, args);
+    va_end(args);
+    assert_true(n >= 0 && (size_t)n < size);
+}
+#define PUT(to, ...) put(to, sizeof(to), __VA_ARGS__)
+
 static void make_row(platform_row *row, uint64_t salt, uint64_t *c) {
     memset(row, 0, sizeof *row);
-    if (draw(salt, c, 20) > 0)
-        sprintf(row->user, "u%d", (int)draw_skewed(salt, c, PLATFORM_USERS + 5));
-    if (draw(salt, c, 50) > 0)
-        sprintf(row->item, "i%d", (int)draw_skewed(salt, c, PLATFORM_ITEMS + 9));
-    sprintf(row->tab, "%c", (int)('a' + draw_skewed(salt, c, 3)));
-    sprintf(row->day, "%d", 1 + (int)draw(salt, c, 7));
-    if (draw(salt, c, 10) > 0) sprintf(row->price, "%.2f", (double)draw(salt, c, 900) / 7 - 20);
+    if (draw(salt, c, 20) > 0) PUT(row->user, "u%d", (int)draw_skewed(salt, c, PLATFORM_USERS + 5));
+    if (draw(salt, c, 50) > 0) PUT(row->item, "i%d", (int)draw_skewed(salt, c, PLATFORM_ITEMS + 9));
+    PUT(row->tab, "%c", (int)('a' + draw_skewed(salt, c, 3)));
+    PUT(row->day, "%d", 1 + (int)draw(salt, c, 7));
+    if (draw(salt, c, 10) > 0) PUT(row->price, "%.2f", (double)draw(salt, c, 900) / 7 - 20);
     row->n_tags = (int32_t)draw(salt, c, PLATFORM_LIST);
     for (int32_t i = 0; i < row->n_tags; i++)
-        sprintf(row->tags[i], "t%d", (int)draw_skewed(salt, c, 12));
+        PUT(row->tags[i], "t%d", (int)draw_skewed(salt, c, 12));
     const bool liked = row->user[1] % 2 == row->item[1] % 2;
-    if (draw(salt, c, 15) > 0) sprintf(row->click, "%d", draw(salt, c, 10) < (liked ? 6u : 2u));
-    if (draw(salt, c, 4) > 0) sprintf(row->buy, "%d", draw(salt, c, 10) < 1);
+    if (draw(salt, c, 15) > 0) PUT(row->click, "%d", draw(salt, c, 10) < (liked ? 6u : 2u));
+    if (draw(salt, c, 4) > 0) PUT(row->buy, "%d", draw(salt, c, 10) < 1);
 }
 
 static void make_tables(platform *p) {
     uint64_t c = 0;
     for (int i = 0; i < PLATFORM_USERS; i++) {
         platform_user *const user = &p->user[i];
-        sprintf(user->user, "u%d", i);
-        if (draw(77, &c, 8) > 0) sprintf(user->age, "%d", 15 + (int)draw(77, &c, 50));
-        if (draw(77, &c, 8) > 0) sprintf(user->city, "c%d", (int)draw(77, &c, 9));
+        PUT(user->user, "u%d", i);
+        if (draw(77, &c, 8) > 0) PUT(user->age, "%d", 15 + (int)draw(77, &c, 50));
+        if (draw(77, &c, 8) > 0) PUT(user->city, "c%d", (int)draw(77, &c, 9));
         user->n_hobbies = (int32_t)draw(77, &c, PLATFORM_LIST);
         for (int32_t k = 0; k < user->n_hobbies; k++)
-            sprintf(user->hobbies[k], "t%d", (int)draw(77, &c, 15));
+            PUT(user->hobbies[k], "t%d", (int)draw(77, &c, 15));
     }
     for (int i = 0; i < PLATFORM_ITEMS; i++) {
         platform_item *const item = &p->item[i];
-        sprintf(item->item, "i%d", i);
-        if (draw(78, &c, 9) > 0) sprintf(item->category, "k%d", (int)draw(78, &c, 7));
-        if (draw(78, &c, 9) > 0) sprintf(item->cost, "%.1f", (double)draw(78, &c, 400) / 10);
+        PUT(item->item, "i%d", i);
+        if (draw(78, &c, 9) > 0) PUT(item->category, "k%d", (int)draw(78, &c, 7));
+        if (draw(78, &c, 9) > 0) PUT(item->cost, "%.1f", (double)draw(78, &c, 400) / 10);
     }
 }
 
