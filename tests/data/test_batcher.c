@@ -134,6 +134,26 @@ static void the_permutation_is_of_seed_and_epoch(void **state) {
     hn_batcher_free(one), hn_batcher_free(same), hn_batcher_free(other);
 }
 
+/* Not only the blocks, the rows too are in another order in each epoch. */
+static void rows_are_permuted_anew_in_each_epoch(void **state) {
+    const fixture *const f = *state;
+    const uint64_t n = hn_dataset_rows(f->dataset, HN_TRAIN);
+    uint64_t plain[ROWS], a[ROWS], b[ROWS], same = 0;
+    hn_batcher *const batcher = batcher_of(f, 1, 1000, 9);
+    run(plain, batcher, 1, n);
+    hn_batcher_start(batcher, 0);
+    run(a, batcher, 1, n);
+    hn_batcher_start(batcher, 1);
+    run(b, batcher, 1, n);
+    for (uint64_t i = 0; i < n; i++) {
+        const uint64_t *const x = bsearch(&a[i], plain, n, 8, compare);
+        const uint64_t *const y = bsearch(&b[i], plain, n, 8, compare);
+        same += (uint64_t)(x - plain) % BLOCK == (uint64_t)(y - plain) % BLOCK;
+    }
+    assert_true(same < n / 10); /* by chance one in BLOCK */
+    hn_batcher_free(batcher);
+}
+
 /* Rows of one window are those of its blocks: a block's rows all lie within the rows of as
  * many blocks. */
 static void rows_stay_in_their_window(void **state) {
@@ -269,6 +289,7 @@ int main(void) {
         cmocka_unit_test(a_plain_pass_keeps_the_order_of_the_log),
         cmocka_unit_test(sorting_is_stable),
         cmocka_unit_test(the_permutation_is_of_seed_and_epoch),
+        cmocka_unit_test(rows_are_permuted_anew_in_each_epoch),
         cmocka_unit_test(rows_stay_in_their_window),
         cmocka_unit_test(a_pass_can_be_entered_at_any_batch),
         cmocka_unit_test(rows_are_whole),

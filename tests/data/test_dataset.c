@@ -21,11 +21,11 @@ static const char *const features =
     "  item: id\n"
     "  user: {kind: id, min_count: 3}\n"
     "  category: id\n"
+    "  age: {kind: number}\n"
     "  city: {kind: id, hash: 5}\n"
     "  hobbies: {kind: list, max_length: 3}\n"
     "  tags: {kind: list, share: hobbies}\n"
     "  price: {kind: number, scaling: log1p-zscore}\n"
-    "  age: {kind: number}\n"
     "  cost: {kind: number, scaling: buckets, buckets: 6}\n"
     "  r: {kind: rate, key: [user, tab], fold: day}\n"
     "  q: {kind: rate, key: category, past: day, scaling: zscore, tasks: click}\n";
