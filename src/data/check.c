@@ -42,7 +42,7 @@ static void log_text(hn_text *out, const json_t *log) {
                     whole(log, "bad") - (long long)json_array_size(examples));
 }
 
-/* ---- Features ------------------------------------------------------------------------------ */
+/* ---- Features ---------------------------------------------------------------------------- */
 
 /* A column, or the columns of a rate's key. */
 static void column_cell(hn_grid *grid, const json_t *column) {
@@ -90,8 +90,7 @@ static void features_text(hn_text *out, const json_t *features) {
     hn_grid_render(grid, out);
 }
 
-/* ---- Cells ------------------------------------------------------------------------------------
- */
+/* ---- Cells ------------------------------------------------------------------------------- */
 
 static void cells_text(hn_text *out, const json_t *cells) {
     static const char *const titles[] = {"split",    "scenario",  "task", "rows",

@@ -10,7 +10,7 @@
 #include "bundle/bundle.h"
 #include "train/training.h"
 
-/* ---- Which training it is ------------------------------------------------------------------- */
+/* ---- Which training it is ---------------------------------------------------------------- */
 
 static uint64_t hash_more(uint64_t hash, const void *bytes, size_t n) {
     return XXH3_64bits_withSeed(bytes, n, hash);
@@ -35,8 +35,7 @@ void hn_training_identify(hn_training *job) {
     job->identity = hash;
 }
 
-/* ---- Saving
- * -------------------------------------------------------------------------------------- */
+/* ---- Saving ------------------------------------------------------------------------------ */
 
 enum { POSITION_NUMBERS = 11 };
 
@@ -83,8 +82,7 @@ hn_status hn_training_save(hn_training *job, hn_error *err) {
     return status;
 }
 
-/* ---- Loading
- * --------------------------------------------------------------------------------------- */
+/* ---- Loading ----------------------------------------------------------------------------- */
 
 static hn_status check_identity(const hn_training *job, hn_pack *pack, hn_error *err) {
     const hn_section *section;
@@ -166,8 +164,7 @@ hn_status hn_training_load(hn_training *job, bool *found, hn_error *err) {
     return status;
 }
 
-/* ---- Bundles
- * ----------------------------------------------------------------------------------------- */
+/* ---- Bundles ----------------------------------------------------------------------------- */
 
 static void add_state(void *user, hn_packer *packer) { hn_state_save(user, packer); }
 

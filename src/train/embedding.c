@@ -40,7 +40,7 @@ static bool entries_are_rows(const touched *table) {
     return table->n_inputs == 1 && table->inputs[0]->kind == HN_INPUT_ID;
 }
 
-/* ---- Room --------------------------------------------------------------------------------- */
+/* ---- Room -------------------------------------------------------------------------------- */
 
 static int64_t longest_list(const hn_config *config, const hn_input *input) {
     for (int32_t f = 0; f < config->n_features; f++)
@@ -110,7 +110,7 @@ hn_status hn_touch_reserve(hn_touch *touch, const hn_rows *rows, hn_error *err) 
     return HN_OK;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------ */
+/* ---- Life -------------------------------------------------------------------------------- */
 
 static int32_t bits_of(uint64_t largest) {
     int32_t bits = 0;
@@ -180,8 +180,7 @@ void hn_touch_free(hn_touch *touch) {
     hn_free(touch);
 }
 
-/* ---- Collecting and sorting -------------------------------------------------------------------
- */
+/* ---- Collecting and sorting -------------------------------------------------------------- */
 
 static void collect_ids(hn_touch *touch, touched *table, const hn_rows *rows) {
     const hn_input *const input = table->inputs[0];
@@ -255,8 +254,7 @@ int64_t hn_touch_items(hn_touch *touch) {
     return items;
 }
 
-/* ---- Summing and updating
- * ------------------------------------------------------------------------ */
+/* ---- Summing and updating ---------------------------------------------------------------- */
 
 typedef struct update { /* what an item's work reads */
     const hn_touch *touch;

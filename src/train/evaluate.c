@@ -12,7 +12,7 @@
 
 enum { BATCH_ROWS = 16384 };
 
-/* ---- Progress ------------------------------------------------------------------------------- */
+/* ---- Progress ---------------------------------------------------------------------------- */
 
 typedef struct meter {
     const hn_run *run;
@@ -42,8 +42,7 @@ static hn_status advance(meter *m, int32_t rows, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- A split ----------------------------------------------------------------------------------
- */
+/* ---- A split ----------------------------------------------------------------------------- */
 
 static hn_status score_batches(hn_metrics *metrics, hn_scoring *scoring, hn_batcher *batcher,
                                meter *m, hn_error *err) {
@@ -85,8 +84,7 @@ end:
     return status;
 }
 
-/* ---- A bundle on logs
- * ------------------------------------------------------------------------------ */
+/* ---- A bundle on logs -------------------------------------------------------------------- */
 
 typedef struct raw_pass {
     hn_scoring *scoring;

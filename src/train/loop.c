@@ -24,8 +24,7 @@ static int64_t epoch_number(const hn_position *at) {
     return at->epoch + (at->batch > 0 || at->epoch == 0);
 }
 
-/* ---- What is shown ----------------------------------------------------------------------------
- */
+/* ---- What is shown ----------------------------------------------------------------------- */
 
 static void show(hn_training *job, double now) {
     const hn_run *const run = job->run;
@@ -59,8 +58,7 @@ static hn_status log_steps(hn_training *job, double now, hn_error *err) {
                           err);
 }
 
-/* ---- Evaluation
- * ----------------------------------------------------------------------------------- */
+/* ---- Evaluation -------------------------------------------------------------------------- */
 
 static double metric_of(const hn_training *job) {
     const int32_t n = job->config->scenario.names.n * job->config->n_tasks;
@@ -149,8 +147,7 @@ static hn_status evaluate(hn_training *job, hn_error *err) {
     return log_record(job, record, err);
 }
 
-/* ---- Steps
- * -------------------------------------------------------------------------------------------- */
+/* ---- Steps ------------------------------------------------------------------------------- */
 
 static void count_step(hn_training *job, double loss, int32_t rows) {
     hn_position *const at = &job->at;
@@ -190,8 +187,7 @@ static hn_status step(hn_training *job, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- The loop
- * --------------------------------------------------------------------------------------------- */
+/* ---- The loop ---------------------------------------------------------------------------- */
 
 static hn_status interrupted(hn_training *job, hn_error *err) {
     HN_TRY(hn_training_save(job, err));

@@ -36,7 +36,7 @@ struct hn_metrics {
     user_score user[PENDING];
 };
 
-/* ---- Orders: total on everything that a sum reads ---------------------------------- */
+/* ---- Orders: total on everything that a sum reads ---------------------------------------- */
 
 #define COMPARE(a, b)                              \
     do {                                           \
@@ -63,7 +63,7 @@ static int compare_user_scores(const void *left, const void *right) {
     return 0;
 }
 
-/* ---- Adding --------------------------------------------------------------------------- */
+/* ---- Adding ------------------------------------------------------------------------------ */
 
 hn_status hn_metrics_create(hn_metrics **out, int32_t scenarios, int32_t tasks, bool gauc,
                             int64_t budget_bytes, const char *dir, hn_error *err) {
@@ -132,7 +132,7 @@ hn_status hn_metrics_add(hn_metrics *metrics, const hn_rows *rows, const hn_real
     return HN_OK;
 }
 
-/* ---- AUC of records that come in order of p --------------------------------------------- */
+/* ---- AUC of records that come in order of p ---------------------------------------------- */
 
 /* area = Σ over positives of the weight of negatives below, ties half. */
 typedef struct ranking {
@@ -159,7 +159,7 @@ static double finish_ranking(ranking *r) {
     return r->positive > 0 && r->negative > 0 ? r->area / (r->positive * r->negative) : NAN;
 }
 
-/* ---- One cell ------------------------------------------------------------------------------ */
+/* ---- One cell ---------------------------------------------------------------------------- */
 
 typedef struct cell_sums {
     ranking ranking;
@@ -209,7 +209,7 @@ static hn_status finish_scores(hn_cell_metrics *out, hn_sorter *scores, hn_error
     }
 }
 
-/* ---- GAUC ------------------------------------------------------------------------------------ */
+/* ---- GAUC -------------------------------------------------------------------------------- */
 
 typedef struct gauc_sums {
     double area, weight; /* Σ over users of w·AUC, Σ w; w: the user's weight in the cell */
@@ -257,8 +257,7 @@ hn_status hn_metrics_finish(hn_cell_metrics *out, hn_metrics *metrics, hn_error 
     return metrics->gauc ? finish_users(out, metrics->by_user, err) : HN_OK;
 }
 
-/* ---- Means --------------------------------------------------------------------------------------
- */
+/* ---- Means ------------------------------------------------------------------------------- */
 
 static double mean_of(const hn_cell_metrics *cells, int32_t n, size_t offset) {
     double sum = 0;

@@ -17,7 +17,7 @@ static int32_t moments_of(hn_optimizer kind) {
     return 0;
 }
 
-/* ---- Life ------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------- */
 
 static hn_status make_tables(hn_state *state, const hn_params *params, hn_error *err) {
     state->tables = hn_alloc_zero((size_t)params->n_tables, sizeof *state->tables);
@@ -74,7 +74,7 @@ int64_t hn_state_bytes(const hn_plan *plan, size_t leaf_count, const hn_config_t
     return numbers * each;
 }
 
-/* ---- The rule ------------------------------------------------------------------------------ */
+/* ---- The rule ---------------------------------------------------------------------------- */
 
 /* Adam's corrections fold into rate and epsilon:
  *   rate · (m / (1-β₁ᵗ)) / (√(v / (1-β₂ᵗ)) + ε) = rate·c/(1-β₁ᵗ) · m / (√v + ε·c),  c = √(1-β₂ᵗ) */

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 
-/* ---- JSON ---------------------------------------------------------------------------------- */
+/* ---- JSON -------------------------------------------------------------------------------- */
 
 json_t *hn_results_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
@@ -36,7 +36,7 @@ json_t *hn_results_json(const hn_cell_metrics *cells, const hn_config *config) {
     return json_pack("{s:o, s:o}", "mean", mean, "cells", list);
 }
 
-/* ---- Text ------------------------------------------------------------------------------------ */
+/* ---- Text -------------------------------------------------------------------------------- */
 
 static void number_cell(hn_grid *grid, const json_t *object, const char *key, const char *format) {
     const json_t *const value = json_object_get(object, key);

@@ -38,7 +38,7 @@ static hn_status make_paths(hn_training *job, hn_error *err) {
     return made ? HN_OK : hn_no_memory(err, "the paths");
 }
 
-/* ---- The metric to stop on ------------------------------------------------------------------- */
+/* ---- The metric to stop on --------------------------------------------------------------- */
 
 static hn_status find_cell(hn_training *job, hn_error *err) {
     const hn_config *const config = job->config;
@@ -69,8 +69,7 @@ static bool can_validate(const hn_training *job) {
     return false;
 }
 
-/* ---- Making -------------------------------------------------------------------------------------
- */
+/* ---- Making ------------------------------------------------------------------------------ */
 
 static hn_status open_data(hn_training *job, hn_pack *init, hn_error *err) {
     HN_TRY(hn_dataset_prepare(job->dataset_path, job->config, init, job->pool, job->run, err));

@@ -69,7 +69,7 @@ void hn_scoring_free(hn_scoring *scoring) {
     hn_free(scoring);
 }
 
-/* ---- Scoring ------------------------------------------------------------------------------- */
+/* ---- Scoring ----------------------------------------------------------------------------- */
 
 /* What a scorer reads of rows first … first+n-1. */
 static hn_rows slice_of(const hn_rows *rows, const hn_layout *layout, size_t first, int32_t n) {

@@ -20,7 +20,7 @@ static void section_name(char *out, const char *kind, const char *name) {
     snprintf(out, NAME_BYTES, "state/%s/%s", kind, name);
 }
 
-/* ---- Saving ----------------------------------------------------------------------------- */
+/* ---- Saving ------------------------------------------------------------------------------ */
 
 static void save_param(const hn_state *state, const hn_param_info *info, hn_packer *packer) {
     char name[NAME_BYTES];
@@ -50,7 +50,7 @@ void hn_state_save(const hn_state *state, hn_packer *packer) {
     for (int32_t t = 0; t < state->n_tables; t++) save_table(state, t, packer);
 }
 
-/* ---- Loading ------------------------------------------------------------------------------ */
+/* ---- Loading ----------------------------------------------------------------------------- */
 
 static hn_status wrong_size(const hn_section *section, uint64_t expected, const hn_pack *pack,
                             hn_error *err) {

@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "train/trainer.h"
 
-/* ---- Loss scale ---------------------------------------------------------------------------- */
+/* ---- Loss scale -------------------------------------------------------------------------- */
 
 static double weight_of(const hn_rows *rows, int32_t r) {
     return rows->weights ? (double)rows->weights[r] : 1;
@@ -53,7 +53,7 @@ static void find_scale(hn_trainer *trainer, const hn_rows *rows) {
     }
 }
 
-/* ---- Shards --------------------------------------------------------------------------------- */
+/* ---- Shards ------------------------------------------------------------------------------ */
 
 /* Cuts at multiples of eight, which products like. */
 static int32_t cut(int32_t rows, int32_t shard, int32_t shards) {
@@ -148,8 +148,7 @@ static hn_status gather_loss(double *loss, const hn_trainer *trainer, hn_error *
     return HN_OK;
 }
 
-/* ---- Merging ------------------------------------------------------------------------------------
- */
+/* ---- Merging ----------------------------------------------------------------------------- */
 
 static void merge_item(void *user, int64_t item, int32_t worker) {
     hn_trainer *const trainer = user;
@@ -216,8 +215,7 @@ static hn_status check_gradients(hn_trainer *trainer, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- Update
- * ---------------------------------------------------------------------------------------- */
+/* ---- Update ------------------------------------------------------------------------------ */
 
 /* Leaves that no shard wrote have gradient 0: their moments decay all the same. */
 static void update_leaves(hn_trainer *trainer, int64_t item) {

@@ -4,10 +4,7 @@
 
 #include "base/memory.h"
 
-/* The standard deviation of new table entries. */
-static const double embedding_scale = 0.05;
-
-/* ---- Pieces: the param block as work for the pool ------------------------------------------ */
+/* ---- Pieces: the param block as work for the pool ---------------------------------------- */
 
 static size_t pieces_of(size_t count) { return (count + HN_PIECE_NUMBERS - 1) / HN_PIECE_NUMBERS; }
 
@@ -45,7 +42,7 @@ static void free_pieces(hn_pieces *pieces) {
     hn_free(pieces->first);
 }
 
-/* ---- Memory -------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------------ */
 
 static double mib(int64_t bytes) { return (double)bytes / (1 << 20); }
 
@@ -76,7 +73,7 @@ static hn_status check_memory(const hn_trainer *trainer, size_t leaf_count, size
         mib(limit));
 }
 
-/* ---- Making --------------------------------------------------------------------------------- */
+/* ---- Making ------------------------------------------------------------------------------ */
 
 static hn_status make_sessions(hn_trainer *trainer, hn_error *err) {
     trainer->sessions = hn_alloc_zero((size_t)trainer->threads, sizeof *trainer->sessions);
@@ -142,7 +139,7 @@ static hn_status fill(hn_trainer *trainer, const hn_layout *layout, int64_t limi
     count_block(trainer->plan, &leaves, &all);
     HN_TRY(check_memory(trainer, leaves, all, limit, err));
     HN_TRY(hn_params_create(&trainer->params, trainer->plan, err));
-    hn_params_init(&trainer->params, trainer->plan, train->seed, embedding_scale, NULL);
+    hn_params_init(&trainer->params, trainer->plan, train->seed, train->embedding_scale, NULL);
     HN_TRY(hn_state_create(&trainer->state, trainer->plan, &trainer->params, train, err));
     HN_TRY(make_sessions(trainer, err));
     HN_TRY(make_shards(trainer, err));

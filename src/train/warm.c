@@ -34,7 +34,7 @@ static bool is_real(const hn_section *section) {
     return section->type == HN_PACK_F32 || section->type == HN_PACK_F64;
 }
 
-/* ---- Numbers, of either precision ------------------------------------------------------------ */
+/* ---- Numbers, of either precision -------------------------------------------------------- */
 
 static double number_at(const hn_section *section, size_t i) {
     return section->type == HN_PACK_F32 ? (double)((const float *)section->bytes)[i]
@@ -69,8 +69,7 @@ static void not_kept(tally *t, const hn_section *section, const char *name) {
     hn_text_add(&t->names, "%s%s", t->names.length > 0 ? ", " : "", name);
 }
 
-/* ---- Parameters
- * ---------------------------------------------------------------------------------- */
+/* ---- Parameters -------------------------------------------------------------------------- */
 
 static bool same_shape(const hn_section *section, const hn_param_info *p) {
     return section && is_real(section) && section->dims == 4 &&
@@ -97,8 +96,7 @@ static hn_status warm_param(warmth *w, const hn_param_info *p, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- Tables
- * ----------------------------------------------------------------------------------------- */
+/* ---- Tables ------------------------------------------------------------------------------ */
 
 /* Rows that are carried over of each copy of the table (single: one for each scenario). */
 static void copy_rows(hn_real *to, const hn_section *section, size_t copies, size_t old, size_t now,
@@ -137,8 +135,7 @@ static hn_status warm_table(warmth *w, int32_t t, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- Together
- * ------------------------------------------------------------------------------------------ */
+/* ---- Together ---------------------------------------------------------------------------- */
 
 static hn_status check_cells(const warmth *w, hn_error *err) {
     const hn_section *text;

@@ -53,7 +53,7 @@ double reference_distance(const reference *ref, const hn_plan *plan, const hn_pa
     return most;
 }
 
-/* ---- Embedding ------------------------------------------------------------------------- */
+/* ---- Embedding --------------------------------------------------------------------------- */
 
 /* x (or, with dx, its gradient into the tables) of one row. */
 static void embed(reference *ref, const hn_rows *rows, int32_t r, double *x, const double *dx) {
@@ -85,7 +85,7 @@ static void embed(reference *ref, const hn_rows *rows, int32_t r, double *x, con
     }
 }
 
-/* ---- One row ------------------------------------------------------------------------------ */
+/* ---- One row ----------------------------------------------------------------------------- */
 
 static void head(reference *ref, int32_t s, int32_t t, const double *h, double scale, double y,
                  double *loss, double *dh) {
@@ -141,8 +141,7 @@ static void one_row(reference *ref, const hn_rows *rows, int32_t r, const double
     embed(ref, rows, r, NULL, dx);
 }
 
-/* ---- The optimizers ---------------------------------------------------------------------------
- */
+/* ---- The optimizers ---------------------------------------------------------------------- */
 
 static void move(const hn_config_train *c, ref_part *p, size_t k, double rate, double decay,
                  double step) {

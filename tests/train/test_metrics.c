@@ -72,7 +72,7 @@ static void measure(hn_cell_metrics *out, const data *d, int64_t budget, int32_t
     free(dir);
 }
 
-/* ---- The oracle: every pair ------------------------------------------------------------ */
+/* ---- The oracle: every pair -------------------------------------------------------------- */
 
 typedef struct picked {
     int32_t n;

@@ -36,7 +36,7 @@ static double step(const setup *s, int32_t rows, uint64_t seed) {
     return loss;
 }
 
-/* ---- The reference -------------------------------------------------------------------------- */
+/* ---- The reference ----------------------------------------------------------------------- */
 
 static void follow(const hn_config *config) {
     static const int32_t sizes[] = {600, 1, 77, 1024, 130};
@@ -90,8 +90,7 @@ static void follows_the_reference(void **state) {
     }
 }
 
-/* ---- Threads and shards ------------------------------------------------------------------------
- */
+/* ---- Threads and shards ------------------------------------------------------------------ */
 
 static void assert_same(const hn_params *a, const hn_params *b) {
     assert_memory_equal(a->block, b->block, a->block_count * sizeof(hn_real));
@@ -148,8 +147,7 @@ static void shards_change_rounding_only(void **state) {
     stop(&many);
 }
 
-/* ---- What is left alone -------------------------------------------------------------------------
- */
+/* ---- What is left alone ------------------------------------------------------------------ */
 
 static void untouched_rows_stay(void **state) {
     (void)state;
@@ -194,8 +192,7 @@ static void a_batch_without_labels_has_no_loss(void **state) {
     stop(&s);
 }
 
-/* ---- Failing
- * --------------------------------------------------------------------------------------- */
+/* ---- Failing ----------------------------------------------------------------------------- */
 
 static void nothing_is_updated_when_not_finite(void **state) {
     (void)state;
