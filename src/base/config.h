@@ -161,6 +161,7 @@ typedef struct hn_config_train {
     hn_optimizer optimizer;
     double rate, weight_decay;
     double embedding_rate, embedding_decay; /* embedding_rate 0: same as rate */
+    double embedding_scale; /* standard deviation of initial embedding rows */
     double beta1, beta2, epsilon;
     bool decoupled;
     int32_t batch, epochs, patience; /* patience 0: no early stop */

@@ -167,6 +167,8 @@ static const hn_option train_options[] = {
      .meaning = "learning rate of embedding tables; 0: `rate`"},
     {FIELD(embedding_decay), REAL(0, 100, NULL),
      .meaning = "weight decay of embedding rows when they are touched; absent: `weight_decay`"},
+    {FIELD(embedding_scale), REAL(0, 100, "0.05"),
+     .meaning = "standard deviation of the initial (and of new) embedding rows"},
     {FIELD(beta1), REAL(0, 1, "0.9"), .flags = HN_OPTION_BELOW_MAX, .meaning = "adam"},
     {FIELD(beta2), REAL(0, 1, "0.999"), .flags = HN_OPTION_BELOW_MAX, .meaning = "adam"},
     {FIELD(epsilon), REAL(0, 1, "1e-08"), .flags = HN_OPTION_ABOVE_MIN, .meaning = "adam, adagrad"},
