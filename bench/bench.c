@@ -1,39 +1,37 @@
-/* hinet_bench: how near the machine's limit training and scoring come. Every figure is a
- * ratio of measurements taken in this run; the FMA peak is measured again beside each of
- * them. Usage: hinet_bench [--json] [--seconds S] [SECTION …]. docs/performance.md keeps
- * the figures and says what they mean. */
-#include <math.h>
+/* hinet_bench: how near the machine's limit training, scoring and reading come. Every figure
+ * is a ratio of measurements taken in this run; the FMA peak is measured again beside each of
+ * them. docs/performance.md keeps the figures and says what they mean; model.c and read.c
+ * have the sections. */
+#include "bench.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/memory.h"
-#include "base/pool.h"
-#include "base/report.h"
-#include "base/rng.h"
-#include "train/train.h"
+#include "kernel/kernel.h"
 
-enum { BATCH = 4096, SCENARIOS = 6, TASKS = 2, INPUTS = 20, WIDTH = 16 };
+static const char USAGE[] =
+    "usage: hinet_bench [OPTION …] [SECTION …]      sections: train, score, table, read; none: "
+    "all\n"
+    "  --json            figures as JSON on standard output\n"
+    "  --seconds S       for each measurement (3)\n"
+    "  --config CONFIG   the log that `read` reads; none: a simulated one of a million rows\n"
+    "  --threads N       that `read` uses (2)\n"
+    "  --memory MIB      the limit that `read` keeps to\n";
 
-typedef struct bench {
-    double seconds; /* for each measurement */
-    json_t *out;
-    hn_text text;
-} bench;
-
-static double now(void) {
+double bench_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void die(const hn_error *err) {
+void bench_die(const hn_error *err) {
     fprintf(stderr, "hinet_bench: %s\n", err->text);
     exit(1);
 }
 
-static void say(bench *b, const char *name, double value, const char *unit) {
+void bench_say(bench *b, const char *name, double value, const char *unit) {
     json_object_set_new(b->out, name, json_real(value));
     hn_text_add(&b->text, "%-44s %12.4g  %s\n", name, value, unit);
     fprintf(stderr, "%-44s %12.4g  %s\n", name, value, unit);
@@ -46,256 +44,82 @@ static void peak_job(void *user, int64_t item, int32_t worker) {
     ((double *)user)[item] = hn_kernel_peak(0.25);
 }
 
-/* FLOP/s of `threads` cores together, now. */
-static double peak(hn_pool *pool) {
+double bench_peak(hn_pool *pool) {
     double each[256] = {0}, sum = 0;
     hn_pool_run(pool, hn_pool_threads(pool), peak_job, each);
     for (int32_t i = 0; i < hn_pool_threads(pool); i++) sum += each[i];
     return sum;
 }
 
-/* ---- Synthetic rows of paper size: width 320 from 20 inputs, evenly mixed scenarios -------- */
+/* ---- Sections and options -------------------------------------------------------------- */
 
-typedef struct world {
-    hn_config *config;
-    hn_layout layout;
-    hn_input inputs[INPUTS];
-    hn_embedding tables[INPUTS];
-    char names[INPUTS][16];
-    hn_rows rows;
-} world;
-
-static const char CONFIG[] = "log: none\n"
-                             "split: {by: random, validation: 0.1, test: 0.1}\n"
-                             "scenario: {column: s, values: [a, b, c, d, e, f]}\n"
-                             "tasks: {click: c, order: o}\n"
-                             "features: {x: id}\n"
-                             "model: {name: hinet}\n"
-                             "train: {batch: 4096, rate: 0.001}\n";
-
-static void make_rows(world *w, uint32_t table_rows) {
-    uint16_t *scenario = hn_alloc_zero(BATCH, sizeof *scenario);
-    uint32_t *ids = hn_alloc_zero(BATCH * INPUTS, sizeof *ids);
-    uint8_t *labels = hn_alloc_zero(BATCH, TASKS);
-    uint64_t *ordinal = hn_alloc_zero(BATCH, sizeof *ordinal);
-    uint32_t *begin = hn_alloc_zero(1, sizeof *begin);
-    if (!scenario || !ids || !labels || !ordinal || !begin) exit(1);
-    for (uint64_t r = 0; r < BATCH; r++) {
-        scenario[r] = (uint16_t)(r * SCENARIOS / BATCH);
-        ordinal[r] = r;
-        for (uint64_t i = 0; i < INPUTS; i++) ids[r * INPUTS + i] = (uint32_t)(hn_random(1, HN_STREAM_TEST, r * INPUTS + i) % table_rows);
-        for (uint64_t t = 0; t < TASKS; t++) labels[r * TASKS + t] = hn_random(2, HN_STREAM_TEST, r * TASKS + t) % 10 == 0;
-    }
-    w->rows = (hn_rows){.rows = BATCH, .scenario = scenario, .ids = ids, .labels = labels, .ordinal = ordinal, .list_begin = begin};
-}
-
-/* n_tables tables of `rows` rows; the inputs share them in turn. */
-static void open_world(world *w, int32_t n_tables, uint32_t rows) {
-    hn_error err = {0};
-    memset(w, 0, sizeof *w);
-    if (hn_config_parse(&w->config, CONFIG, strlen(CONFIG), "bench", ".", NULL, 0, &err) != HN_OK) die(&err);
-    for (int32_t i = 0; i < INPUTS; i++) {
-        snprintf(w->names[i], sizeof w->names[i], "f%d", i);
-        w->inputs[i] = (hn_input){w->names[i], HN_INPUT_ID, i < INPUTS / 2 ? HN_SIDE_USER : HN_SIDE_ITEM, i, i % n_tables,
-                                  WIDTH, i * WIDTH, HN_POOL_MEAN};
-        w->tables[i] = (hn_embedding){w->names[i], rows, WIDTH};
-    }
-    w->layout = (hn_layout){.inputs = w->inputs, .n_inputs = INPUTS, .tables = w->tables, .n_tables = n_tables, .ids = INPUTS,
-                            .width = INPUTS * WIDTH, .shared_width = INPUTS * WIDTH / 2, .scenarios = SCENARIOS, .tasks = TASKS};
-    make_rows(w, rows);
-}
-
-static void free_const(const void *memory) {
-    void *plain;
-    memcpy(&plain, &memory, sizeof plain);
-    hn_free(plain);
-}
-
-static void close_world(world *w) {
-    free_const(w->rows.scenario);
-    free_const(w->rows.ids);
-    free_const(w->rows.labels);
-    free_const(w->rows.ordinal);
-    free_const(w->rows.list_begin);
-    hn_config_free(w->config);
-}
-
-/* ---- Training ------------------------------------------------------------------------------- */
-
-/* Median seconds of a step over about `seconds`, after one to warm up. */
-static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double step_seconds(hn_trainer *trainer, const hn_rows *rows, double seconds) {
-    enum { MOST = 1000 };
-    static double times[MOST];
-    hn_error err = {0};
-    double loss;
-    int32_t n = 0;
-    if (hn_trainer_step(&loss, trainer, rows, 1, &err) != HN_OK) die(&err);
-    for (const double start = now(); n < MOST && (n < 3 || now() - start < seconds); n++) {
-        const double t = now();
-        if (hn_trainer_step(&loss, trainer, rows, 1, &err) != HN_OK) die(&err);
-        times[n] = now() - t;
-    }
-    qsort(times, (size_t)n, sizeof *times, ascending);
-    return times[n / 2];
-}
-
-typedef struct rig {
-    world w;
-    hn_pool *pool;
-    hn_trainer *trainer;
-} rig;
-
-static void open_rig(rig *r, int32_t threads, int32_t n_tables, uint32_t rows) {
-    hn_error err = {0};
-    open_world(&r->w, n_tables, rows);
-    if (hn_pool_create(&r->pool, threads, &err) != HN_OK ||
-        hn_trainer_create(&r->trainer, &r->w.layout, r->w.config, r->pool, 0, &err) != HN_OK)
-        die(&err);
-}
-
-static void close_rig(rig *r) {
-    hn_trainer_free(r->trainer);
-    hn_pool_free(r->pool);
-    close_world(&r->w);
-}
-
-static void bench_train(bench *b) {
-    rig one, two;
-    open_rig(&one, 1, INPUTS, 10000);
-    open_rig(&two, 2, INPUTS, 10000);
-    const double flops = 3 * (double)hn_plan_flops(hn_trainer_plan(two.trainer)) * BATCH;
-    double best_of_peak = 0, best_speedup = 0, rows = 0, limit = 0;
-    for (int32_t round = 0; round < 3; round++) { /* the machine drifts: peak, one, two side by side */
-        const double before = peak(two.pool), s1 = step_seconds(one.trainer, &one.w.rows, b->seconds),
-                     s2 = step_seconds(two.trainer, &two.w.rows, b->seconds), after = peak(two.pool);
-        const double p = (before + after) / 2, share = flops / s2 / p;
-        if (share > best_of_peak) {
-            best_of_peak = share;
-            rows = BATCH / s2;
-            limit = p;
-        }
-        if (s1 / s2 > best_speedup) best_speedup = s1 / s2;
-    }
-    say(b, "peak.2_threads", limit * 1e-9, "GFLOP/s, FMA peak of two cores");
-    say(b, "train.flops_a_row", flops / BATCH * 1e-6, "MFLOP, own heads only");
-    say(b, "train.rows_per_s", rows, "rows/s, 2 threads, paper size, batch 4096");
-    say(b, "train.share_of_peak", best_of_peak, "of the peak (goal 0.70)");
-    say(b, "train.speedup", best_speedup, "2 threads / 1 thread (goal 1.85)");
-    close_rig(&one);
-    close_rig(&two);
-}
-
-/* ---- Scoring ------------------------------------------------------------------------------------ */
-
-typedef struct scoring {
-    hn_scorer *scorer;
-    hn_scratch *scratch[2];
-    hn_real *logits[2];
-    const hn_rows *rows;
-    bool failed;
-} scoring;
-
-static void score_job(void *user, int64_t item, int32_t worker) {
-    scoring *s = user;
-    hn_error err;
-    (void)item;
-    if (hn_score(s->logits[worker], s->scorer, s->scratch[worker], s->rows, &err) != HN_OK) s->failed = true;
-}
-
-static void bench_score(bench *b) {
-    rig r;
-    hn_error err = {0};
-    hn_graph *graph;
-    hn_plan *plan;
-    scoring s = {0};
-    static const uint64_t rows_of[SCENARIOS] = {1, 1, 1, 1, 1, 1};
-    open_rig(&r, 2, INPUTS, 10000);
-    if (hn_model_record(&graph, &r.w.layout, &r.w.config->model, &err) != HN_OK ||
-        hn_plan_create(&plan, graph, HN_MODE_INFER, &err) != HN_OK ||
-        hn_scorer_create(&s.scorer, plan, hn_trainer_params(r.trainer), rows_of, &err) != HN_OK)
-        die(&err);
-    for (int32_t i = 0; i < 2; i++) {
-        s.logits[i] = hn_alloc(BATCH * TASKS, sizeof *s.logits[i]);
-        if (!s.logits[i] || hn_scratch_create(&s.scratch[i], s.scorer, &err) != HN_OK) die(&err);
-    }
-    s.rows = &r.w.rows;
-    double best = 0;
-    for (int32_t round = 0; round < 3; round++) {
-        const double train = BATCH / step_seconds(r.trainer, &r.w.rows, b->seconds), t = now();
-        const int64_t items = 24;
-        hn_pool_run(r.pool, items, score_job, &s);
-        const double score = (double)items * BATCH / (now() - t);
-        if (score / train > best) best = score / train;
-    }
-    if (s.failed) die(&err);
-    say(b, "score.of_training_rate", best, "x training rows/s, 2 threads (goal 2.5)");
-    for (int32_t i = 0; i < 2; i++) {
-        hn_free(s.logits[i]);
-        hn_scratch_free(s.scratch[i]);
-    }
-    hn_scorer_free(s.scorer);
-    hn_plan_free(plan);
-    hn_graph_free(graph);
-    close_rig(&r);
-}
-
-/* ---- Large tables ------------------------------------------------------------------------------------ */
-
-static void bench_table(bench *b) {
-    enum { SMALL = 10000, LARGE = 10000000 };
-    rig small, large;
-    open_rig(&small, 2, 1, SMALL);
-    const double floor = (double)hn_memory_held();
-    open_rig(&large, 2, 1, LARGE);
-    const double held = (double)hn_memory_held() - floor, needed = 3.0 * (LARGE - SMALL) * WIDTH * sizeof(hn_real);
-    double best = INFINITY;
-    for (int32_t round = 0; round < 3; round++) {
-        const double s = step_seconds(small.trainer, &small.w.rows, b->seconds), l = step_seconds(large.trainer, &large.w.rows, b->seconds);
-        if (l / s < best) best = l / s;
-    }
-    say(b, "table.step_10M_of_10k", best, "step time, 10 M rows / 10 k rows (goal 1.5)");
-    say(b, "table.memory", held / needed, "held beyond the small one / (table + moments) (goal 1.1)");
-    close_rig(&small);
-    close_rig(&large);
-}
-
-/* ---- Sections ---------------------------------------------------------------------------------------------- */
-
-static const struct section {
+static struct section {
     const char *name;
     void (*run)(bench *b);
-} SECTIONS[] = {{"train", bench_train}, {"score", bench_score}, {"table", bench_table}};
+    bool wanted;
+} sections[] = {{"train", bench_train, false},
+                {"score", bench_score, false},
+                {"table", bench_table, false},
+                {"read", bench_read, false}};
+enum { SECTIONS = sizeof sections / sizeof *sections };
 
-static bool wanted(int argc, char **argv, const char *name) {
-    bool any = false;
+static void usage(void) {
+    fputs(USAGE, stderr);
+    exit(2);
+}
+
+static void want(const char *name) {
+    for (int32_t s = 0; s < SECTIONS; s++) {
+        if (strcmp(sections[s].name, name) != 0) continue;
+        sections[s].wanted = true;
+        return;
+    }
+    usage();
+}
+
+/* Returns whether the option took `value`. */
+static bool take_option(bench *b, bool *as_json, const char *name, const char *value) {
+    if (strcmp(name, "--json") == 0) {
+        *as_json = true;
+        return false;
+    }
+    if (!value) usage();
+    if (strcmp(name, "--seconds") == 0)
+        b->seconds = atof(value);
+    else if (strcmp(name, "--config") == 0)
+        b->config = value;
+    else if (strcmp(name, "--threads") == 0)
+        b->threads = atoi(value);
+    else if (strcmp(name, "--memory") == 0)
+        b->memory_bytes = (int64_t)atoi(value) << 20;
+    else
+        usage();
+    return true;
+}
+
+static bool parse(bench *b, int argc, char **argv) {
+    bool as_json = false, any = false;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--seconds") == 0) {
-            i++;
+        if (argv[i][0] == '-') {
+            i += take_option(b, &as_json, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
             continue;
         }
-        if (argv[i][0] == '-') continue;
         any = true;
-        if (strcmp(argv[i], name) == 0) return true;
+        want(argv[i]);
     }
-    return !any;
+    for (int32_t s = 0; s < SECTIONS && !any; s++) sections[s].wanted = true;
+    return as_json;
 }
 
 int main(int argc, char **argv) {
-    bench b = {.seconds = 3, .out = json_object()};
-    bool as_json = false;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) as_json = true;
-        if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) b.seconds = atof(argv[i + 1]);
-    }
-    for (size_t i = 0; i < sizeof SECTIONS / sizeof *SECTIONS; i++)
-        if (wanted(argc, argv, SECTIONS[i].name)) SECTIONS[i].run(&b);
-    if (as_json) json_dumpf(b.out, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-    else if (b.text.text) fputs(b.text.text, stdout);
+    bench b = {.seconds = 3, .threads = 2, .out = json_object()};
+    const bool as_json = parse(&b, argc, argv);
+    for (int32_t s = 0; s < SECTIONS; s++)
+        if (sections[s].wanted) sections[s].run(&b);
+    if (as_json)
+        json_dumpf(b.out, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    else if (b.text.text)
+        fputs(b.text.text, stdout);
     json_decref(b.out);
     hn_text_free(&b.text);
     return 0;
