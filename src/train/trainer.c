@@ -84,11 +84,12 @@ static hn_status make_sessions(hn_trainer *trainer, hn_error *err) {
 }
 
 static hn_status make_shards(hn_trainer *trainer, hn_error *err) {
-    const size_t n = (size_t)trainer->max_shards, cells = (size_t)trainer->cells;
+    const size_t n = (size_t)trainer->max_shards, scales = (size_t)trainer->cells;
+    const size_t cells = (scales + 7) / 8 * 8; /* workers write to cache lines of their own */
     trainer->grads = hn_alloc_zero(n, sizeof *trainer->grads);
     trainer->shards = hn_alloc_zero(n, sizeof *trainer->shards);
     trainer->losses = hn_alloc_zero(n * cells, sizeof *trainer->losses);
-    trainer->scale = hn_alloc_zero(cells, sizeof *trainer->scale);
+    trainer->scale = hn_alloc_zero(scales, sizeof *trainer->scale);
     if (!trainer->grads || !trainer->shards || !trainer->losses || !trainer->scale)
         return hn_no_memory(err, "the trainer");
     for (size_t s = 0; s < n; s++) {

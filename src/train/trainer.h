@@ -38,7 +38,7 @@ struct hn_trainer {
     hn_grads *grads;  /* [max_shards] */
     hn_shard *shards; /* [max_shards] */
     int32_t max_shards;
-    double *losses; /* [max_shards][cells]: the shards' */
+    double *losses; /* [max_shards][cells, padded]: the shards' */
     double *scale;  /* [cells] of the step */
     hn_real *dx;    /* [max_rows][width] */
     hn_touch *touch;

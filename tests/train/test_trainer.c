@@ -175,6 +175,32 @@ static void untouched_rows_stay(void **state) {
     stop(&s);
 }
 
+/* Tables by scenario: rows of one scenario touch its copies only. */
+static void a_scenario_trains_its_own_tables(void **state) {
+    (void)state;
+    hn_config config = fixture_config();
+    config.model.kind = HN_MODEL_SINGLE;
+    setup s, twin;
+    start(&s, &config, 2);
+    start(&twin, &config, 2);
+    fixture_rows f = fixture_make_rows(200, 3);
+    for (int32_t r = 0; r < 200; r++) f.scenario[r] = 1;
+    hn_error err = {0};
+    double loss;
+    assert_ok(hn_trainer_step(&loss, s.trainer, &f.rows, 1, &err));
+    for (int32_t t = 0; t < 3; t++) {
+        const hn_table *const a = &hn_trainer_params(s.trainer)->tables[t];
+        const hn_table *const b = &hn_trainer_params(twin.trainer)->tables[t];
+        const size_t copy = (size_t)a->rows / 3 * (size_t)a->width;
+        assert_memory_equal(a->numbers, b->numbers, copy * sizeof(hn_real));
+        assert_memory_not_equal(a->numbers + copy, b->numbers + copy, copy * sizeof(hn_real));
+        assert_memory_equal(a->numbers + 2 * copy, b->numbers + 2 * copy, copy * sizeof(hn_real));
+    }
+    fixture_free_rows(&f);
+    stop(&s);
+    stop(&twin);
+}
+
 /* Without labels nothing pulls, but dense moments go on. */
 static void a_batch_without_labels_has_no_loss(void **state) {
     (void)state;
@@ -341,6 +367,7 @@ int main(void) {
         cmocka_unit_test(any_threads_give_the_same_bytes),
         cmocka_unit_test(shards_change_rounding_only),
         cmocka_unit_test(untouched_rows_stay),
+        cmocka_unit_test(a_scenario_trains_its_own_tables),
         cmocka_unit_test(a_batch_without_labels_has_no_loss),
         cmocka_unit_test(nothing_is_updated_when_not_finite),
         cmocka_unit_test(a_bad_parameter_is_named),
