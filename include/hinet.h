@@ -17,7 +17,7 @@
  *   hn_run run = hn_run_default();
  *   run.out_dir = "runs/first";
  *   if (hn_config_load(&config, "config.yaml", NULL, 0, &err) == HN_OK &&
- *       hn_train(&report, config, NULL, &run, &err) == HN_OK)
+ *       hn_train(&report, config, &run, &err) == HN_OK)
  *       puts(hn_report_text(report));
  *   else
  *       fprintf(stderr, "%s\n", err.text);
