@@ -7,7 +7,8 @@
  * reference then chooses rows that stay away from ReLU's kink and puts their numbers into
  * NAME.WORLD.rows (int32 each); for those this program then writes NAME.WORLD.out.pack (what
  * sessions compute) and NAME.WORLD.step.pack (the parameters after one step of the trainer,
- * SGD, so that the difference is the gradient of the loss with the config's reduction). */
+ * SGD, so that the difference is the gradient of the loss with the config's reduction; the
+ * rate is large, so that the difference keeps the digits of the gradient). */
 #include "support.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@
 #include "model/cases.h"
 #include "train/train.h"
 
-enum { CANDIDATES = 512, TASKS_MAX = 3, HEADS_MAX = 12, WIDTH = 11, RATE = 1024, PATH_BYTES = 512 };
+enum { CANDIDATES = 512, TASKS_MAX = 3, HEADS_MAX = 12, WIDTH = 11, RATE = 1 << 20, PATH_BYTES = 512 };
 #define REAL (sizeof(hn_real) == 8 ? HN_PACK_F64 : HN_PACK_F32)
 
 typedef struct world {
@@ -40,10 +41,12 @@ typedef struct export {
     hn_config_task tasks[TASKS_MAX];
     fixture f;
     model m;
-} export;
+}
+export;
 
 static void path_of(char path[PATH_BYTES], const export *e, const char *what) {
-    snprintf(path, PATH_BYTES, "%s/%s.%d.%s", getenv("HN_EXPORT_DIR"), e->row->name, (int)e->number, what);
+    snprintf(path, PATH_BYTES, "%s/%s.%d.%s", getenv("HN_EXPORT_DIR"), e->row->name, (int)e->number,
+             what);
 }
 
 static hn_packer *begin(const export *e, const char *what) {
@@ -60,34 +63,40 @@ static void end(hn_packer *packer) {
     assert_ok(hn_packer_commit(packer, &err));
 }
 
-static void add(hn_packer *packer, const char *name, hn_pack_type type, uint64_t rows, int32_t cols, const void *numbers) {
+static void add(hn_packer *packer, const char *name, hn_pack_type type, uint64_t rows, int32_t cols,
+                const void *numbers) {
     const uint64_t dim[2] = {rows, (uint64_t)cols};
     hn_packer_add(packer, name, type, 2, dim, numbers);
 }
 
-/* ---- What the reference must know ------------------------------------------------------------- */
+/* ---- What the reference must know -------------------------------------------------------------
+ */
 
 static json_t *units_json(const hn_units *units) {
     json_t *array = json_array();
-    for (int32_t i = 0; i < units->n; i++) json_array_append_new(array, json_integer(units->units[i]));
+    for (int32_t i = 0; i < units->n; i++)
+        json_array_append_new(array, json_integer(units->units[i]));
     return array;
 }
 
 static json_t *compat_json(const hn_config_compat *c) {
-    return json_pack("{s:b, s:b, s:b, s:b, s:b, s:b, s:b}", "san_softmax_all", c->san_softmax_all, "san_mlp", c->san_mlp,
-                     "gate_relu", c->gate_relu, "cgc_sum", c->cgc_sum, "cgc_global", c->cgc_global, "all_heads",
-                     c->all_heads, "input_affine", c->input_affine);
+    return json_pack("{s:b, s:b, s:b, s:b, s:b, s:b, s:b}", "san_softmax_all", c->san_softmax_all,
+                     "san_mlp", c->san_mlp, "gate_relu", c->gate_relu, "cgc_sum", c->cgc_sum,
+                     "cgc_global", c->cgc_global, "all_heads", c->all_heads, "input_affine",
+                     c->input_affine);
 }
 
 static json_t *model_json(const hn_config_model *c) {
-    return json_pack("{s:s, s:i, s:o, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:i, s:o, s:i, s:b, s:o, s:o, s:o}", "name",
-                     hn_model_name(c->kind), "experts", (int)c->experts, "expert_units", units_json(&c->expert_units),
-                     "scenario_levels", (int)c->scenario_levels, "scenario_width", (int)c->scenario_width, "san", c->san,
-                     "sei", c->sei, "scenario_layer", c->scenario_layer, "shared_expert", c->shared_expert, "task_shared",
-                     (int)c->task_shared, "task_own", (int)c->task_own, "task_units", units_json(&c->task_units),
-                     "task_levels", (int)c->task_levels, "task_shared_across", c->task_shared_across, "bottom_units",
-                     units_json(&c->bottom_units), "tower_units", units_json(&c->tower_units), "compat",
-                     compat_json(&c->compat));
+    return json_pack(
+        "{s:s, s:i, s:o, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:i, s:o, s:i, s:b, s:o, s:o, s:o}",
+        "name", hn_model_name(c->kind), "experts", (int)c->experts, "expert_units",
+        units_json(&c->expert_units), "scenario_levels", (int)c->scenario_levels, "scenario_width",
+        (int)c->scenario_width, "san", c->san, "sei", c->sei, "scenario_layer", c->scenario_layer,
+        "shared_expert", c->shared_expert, "task_shared", (int)c->task_shared, "task_own",
+        (int)c->task_own, "task_units", units_json(&c->task_units), "task_levels",
+        (int)c->task_levels, "task_shared_across", c->task_shared_across, "bottom_units",
+        units_json(&c->bottom_units), "tower_units", units_json(&c->tower_units), "compat",
+        compat_json(&c->compat));
 }
 
 static json_t *inputs_json(const hn_layout *layout) {
@@ -95,9 +104,12 @@ static json_t *inputs_json(const hn_layout *layout) {
     json_t *array = json_array();
     for (int32_t i = 0; i < layout->n_inputs; i++) {
         const hn_input *input = &layout->inputs[i];
-        json_t *table = input->table < 0 ? json_null() : json_string(layout->tables[input->table].name);
-        json_array_append_new(array, json_pack("{s:s, s:i, s:s, s:o}", "kind", kinds[input->kind], "slot", (int)input->slot,
-                                               "pooling", input->pooling == HN_POOL_SUM ? "sum" : "mean", "table", table));
+        json_t *table =
+            input->table < 0 ? json_null() : json_string(layout->tables[input->table].name);
+        json_array_append_new(array, json_pack("{s:s, s:i, s:s, s:o}", "kind", kinds[input->kind],
+                                               "slot", (int)input->slot, "pooling",
+                                               input->pooling == HN_POOL_SUM ? "sum" : "mean",
+                                               "table", table));
     }
     return array;
 }
@@ -105,10 +117,12 @@ static json_t *inputs_json(const hn_layout *layout) {
 static json_t *meta_json(const export *e) {
     const world *w = &worlds[e->number];
     json_t *lambda = json_array();
-    for (int32_t t = 0; t < w->tasks; t++) json_array_append_new(lambda, json_real(e->tasks[t].weight));
-    return json_pack("{s:o, s:o, s:i, s:i, s:s, s:o, s:i}", "model", model_json(&e->config), "inputs",
-                     inputs_json(&e->f.layout), "scenarios", (int)w->scenarios, "tasks", (int)w->tasks, "reduce",
-                     w->reduce == HN_REDUCE_ROWS ? "rows" : "cells", "lambda", lambda, "rate", RATE);
+    for (int32_t t = 0; t < w->tasks; t++)
+        json_array_append_new(lambda, json_real(e->tasks[t].weight));
+    return json_pack("{s:o, s:o, s:i, s:i, s:s, s:o, s:i}", "model", model_json(&e->config),
+                     "inputs", inputs_json(&e->f.layout), "scenarios", (int)w->scenarios, "tasks",
+                     (int)w->tasks, "reduce", w->reduce == HN_REDUCE_ROWS ? "rows" : "cells",
+                     "lambda", lambda, "rate", RATE);
 }
 
 /* Inputs and parameters of all candidates. */
@@ -133,19 +147,24 @@ static void write_in(const export *e) {
     json_decref(json);
 }
 
-/* ---- Sessions ------------------------------------------------------------------------------------ */
+/* ---- Sessions
+ * ------------------------------------------------------------------------------------ */
 
 static void write_gradients(hn_packer *packer, export *e, const hn_grads *grads) {
-    hn_real *dense = calloc(e->m.params.block_count, sizeof *dense); /* 0 where nothing was written */
+    hn_real *dense =
+        calloc(e->m.params.block_count, sizeof *dense); /* 0 where nothing was written */
     for (int32_t i = 0; i < hn_plan_chunks(e->m.plan); i++) {
         const hn_chunk *chunk = hn_plan_chunk(e->m.plan, i);
-        if (grads->written[i]) memcpy(dense + chunk->offset, grads->block + chunk->offset, chunk->count * sizeof *dense);
+        if (grads->written[i])
+            memcpy(dense + chunk->offset, grads->block + chunk->offset,
+                   chunk->count * sizeof *dense);
     }
     for (int32_t p = 0; p < hn_plan_params(e->m.plan); p++) {
         const hn_param_info *info = hn_plan_param(e->m.plan, p);
         char name[200];
         snprintf(name, sizeof name, "grad/%s", info->name);
-        const uint64_t dim[4] = {(uint64_t)info->batch, (uint64_t)info->rows, (uint64_t)info->groups, (uint64_t)info->cols};
+        const uint64_t dim[4] = {(uint64_t)info->batch, (uint64_t)info->rows,
+                                 (uint64_t)info->groups, (uint64_t)info->cols};
         hn_packer_add(packer, name, REAL, 4, dim, dense + info->offset);
     }
     free(dense);
@@ -155,7 +174,8 @@ static void write_gradients(hn_packer *packer, export *e, const hn_grads *grads)
 static void write_out(export *e) {
     hn_error err = {0};
     const hn_rows *rows = &e->f.rows;
-    const int32_t heads = hn_plan_heads(e->m.plan), cells = e->f.layout.scenarios * e->f.layout.tasks;
+    const int32_t heads = hn_plan_heads(e->m.plan),
+                  cells = e->f.layout.scenarios * e->f.layout.tasks;
     hn_session *session = NULL;
     hn_grads grads = {0};
     assert_ok(hn_session_create(&session, e->m.plan, &err));
@@ -169,8 +189,10 @@ static void write_out(export *e) {
         const int32_t n = rows->rows - at < HN_TILE_ROWS ? rows->rows - at : HN_TILE_ROWS;
         const hn_real *found = hn_session_forward(session, &e->m.params, rows, at, n, 1, 1);
         assert_non_null(found);
-        memcpy(logits + (size_t)at * (size_t)heads, found, (size_t)n * (size_t)heads * sizeof *found);
-        assert_true(hn_session_backward(session, &e->m.params, rows, at, n, scale, loss, &grads, dx + (size_t)at * WIDTH, 1, 1));
+        memcpy(logits + (size_t)at * (size_t)heads, found,
+               (size_t)n * (size_t)heads * sizeof *found);
+        assert_true(hn_session_backward(session, &e->m.params, rows, at, n, scale, loss, &grads,
+                                        dx + (size_t)at * WIDTH, 1, 1));
     }
     assert_true(hn_grads_stage(&grads, &e->m.params, e->m.plan));
     hn_packer *packer = begin(e, "out.pack");
@@ -186,7 +208,8 @@ static void write_out(export *e) {
     hn_session_free(session);
 }
 
-/* ---- The trainer ----------------------------------------------------------------------------------- */
+/* ---- The trainer
+ * ----------------------------------------------------------------------------------- */
 
 static void copy_params(hn_params *to, const hn_params *from) {
     assert_int_equal(to->leaf_count, from->leaf_count);
@@ -195,15 +218,21 @@ static void copy_params(hn_params *to, const hn_params *from) {
     for (int32_t t = 0; t < from->n_tables; t++) {
         const hn_table *table = &from->tables[t];
         assert_int_equal(to->tables[t].rows, table->rows);
-        memcpy(to->tables[t].numbers, table->numbers, (size_t)table->rows * (size_t)table->width * sizeof(hn_real));
+        memcpy(to->tables[t].numbers, table->numbers,
+               (size_t)table->rows * (size_t)table->width * sizeof(hn_real));
     }
 }
 
 static void write_step(export *e) {
     hn_error err = {0};
     hn_config config = {.tasks = e->tasks, .n_tasks = e->f.layout.tasks, .model = e->config};
-    config.train = (hn_config_train){.reduce = worlds[e->number].reduce, .optimizer = HN_SGD, .rate = RATE,
-                                     .batch = CANDIDATES, .epochs = 1, .seed = 1, .shards = 3};
+    config.train = (hn_config_train){.reduce = worlds[e->number].reduce,
+                                     .optimizer = HN_SGD,
+                                     .rate = RATE,
+                                     .batch = CANDIDATES,
+                                     .epochs = 1,
+                                     .seed = 1,
+                                     .shards = 3};
     hn_pool *pool = NULL;
     hn_trainer *trainer = NULL;
     double loss = 0;
@@ -220,7 +249,8 @@ static void write_step(export *e) {
     hn_pool_free(pool);
 }
 
-/* ---- Cases -------------------------------------------------------------------------------------------- */
+/* ---- Cases
+ * -------------------------------------------------------------------------------------------- */
 
 /* The masks of dropout are the graph's own affair (test_gradients.c); the rest is compared. */
 static void without_dropout(hn_config_model *config) {
@@ -249,16 +279,21 @@ static void export_case(const model_case *row, int32_t number, uint64_t seed) {
     hn_error err = {0};
     static export e;
     const world *w = &worlds[number];
-    e = (export){.row = row, .number = number, .config = model_case_config(row), .tasks = {{.weight = 1}, {.weight = 0.5}, {.weight = 1.75}}};
+    e = (export){.row = row,
+                 .number = number,
+                 .config = model_case_config(row),
+                 .tasks = {{.weight = 1}, {.weight = 0.5}, {.weight = 1.75}}};
     without_dropout(&e.config);
     fixture_make(&e.f, CANDIDATES, w->scenarios, w->tasks, 100 + (uint64_t)number);
     e.f.inputs[2].pooling = w->pooling;
     const bool chosen = choose(&e);
-    assert_ok(model_make(&e.m, &e.f.layout, &e.config, HN_MODE_TRAIN, seed + (uint64_t)number, &err));
+    assert_ok(
+        model_make(&e.m, &e.f.layout, &e.config, HN_MODE_TRAIN, seed + (uint64_t)number, &err));
     if (chosen) {
         write_out(&e);
         write_step(&e);
-    } else write_in(&e);
+    } else
+        write_in(&e);
     model_free(&e.m);
 }
 
@@ -270,7 +305,8 @@ static void test_export(void **state) {
         skip();
     }
     for (size_t i = 0; i < n_model_cases; i++)
-        for (int32_t w = 0; w < WORLDS; w++) export_case(&model_cases[i], w, strtoull(seed, NULL, 10));
+        for (int32_t w = 0; w < WORLDS; w++)
+            export_case(&model_cases[i], w, strtoull(seed, NULL, 10));
 }
 
 int main(void) {
