@@ -274,8 +274,8 @@ static void explicit_files_may_lack_the_split(void **state) {
 
 static void equal_rows_have_equal_identities(void **state) {
     (void)state;
-    reading_file(folder, "log.csv", "y,a\n1,x\r\n1,y\n1,x\n");
-    use("log: {files: log.csv, drop_duplicates: true}\ntasks: {y: y}\nfeatures: {a: id}\n", "");
+    reading_file(folder, "log.csv", "y,a\n0,z\n1,x\r\n1,y\n1,x\n");
+    use("log: {files: log.csv, drop_duplicates: true, filter: ['a != z']}\ntasks: {y: y}\nfeatures: {a: id}\n", "");
     reading r = {.blocks = 0};
     assert_ok(reading_log(&r, config, &sources.sources, NULL, NULL, NULL, &err));
     char *identities[3], *at = r.rows.text;

@@ -139,6 +139,7 @@ static void columns_that_are_not_there(void **state) {
     assert_refused(PLAIN, "z,a\n1,2\n", "found no column \"y\", needed for the label of task y");
     assert_refused(PLAIN, "y;a;b\n1;2;3\n", "is , really the delimiter?");
     assert_refused(PLAIN, "y,a,a\n1,2,3\n", "\"a\", needed for a feature, stands twice in the header");
+    assert_refused(PLAIN, "y,a,y\n1,2,3\n", "\"y\", needed for the label of task y, stands twice in the header");
 }
 
 static void files_without_a_header(void **state) {

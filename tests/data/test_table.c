@@ -138,6 +138,9 @@ static void many_keys_are_all_found(void **state) {
     for (int i = 0; i < KEYS; i++) hn_text_add(&text, "%d,%d,%d\n", i, i % 7, -i);
     write_two();
     reading_file(folder, "users.csv", text.text);
+    text.length = 0;
+    for (int i = 0; i < KEYS; i++) hn_text_add(&text, "%d::title::g%d|h%d\n", i, i, i + 1);
+    reading_file(folder, "movies.csv", text.text);
     hn_text_free(&text);
     hn_pool *pool = NULL;
     assert_ok(hn_pool_create(&pool, 3, &err));
@@ -149,6 +152,11 @@ static void many_keys_are_all_found(void **state) {
         snprintf(name, sizeof name, "%d", i);
         assert_int_equal(hn_side_table_find(&tables->items[0], key(name)), i);
         assert_true(tables->items[0].slot[2 * i + 1].number == -i);
+        const hn_side_table *const movies = &tables->items[1];
+        const hn_slot *const slot = &movies->slot[hn_side_table_find(movies, key(name))];
+        snprintf(name, sizeof name, "h%d", i + 1);
+        assert_int_equal(slot->list.length, 2);
+        assert_true(movies->lists[slot->list.begin + 1] == key(name));
     }
     hn_pool_free(pool);
     done();
@@ -175,6 +183,18 @@ static void assert_refused(const char *yaml, const char *users, hn_status status
     reading_add(&sources, config, HN_SOURCE_NUMBER, "users.score");
     assert_fails(status, words, hn_side_tables_read(&tables, config, &sources.sources, NULL, NULL, &err));
     assert_null(tables);
+    hn_config_free(config);
+}
+
+static void a_key_in_two_files_is_told_with_both(void **state) {
+    (void)state;
+    reading_file(folder, "users.csv", "id\nann\nbob\n");
+    reading_file(folder, "users2.csv", "id\ncat\n\nbob\n");
+    config = reading_config(folder, "log: log.csv\ntables: {users: {files: 'users*.csv', key: id}}\ntasks: {y: y}\nfeatures: {user: id}\n");
+    int32_t slots = 0;
+    const hn_sources none = {.table_slots = &slots, .tables = 1};
+    assert_fails(HN_BAD_DATA, "users2.csv:4: this row has the same \"id\" as the row at", hn_side_tables_read(&tables, config, &none, NULL, NULL, &err));
+    assert_non_null(strstr(err.text, "users.csv:3; expected"));
     hn_config_free(config);
 }
 
@@ -362,6 +382,7 @@ int main(void) {
         cmocka_unit_test(rows_are_found_by_key), cmocka_unit_test(tables_are_joined_and_give_the_scenario),
         cmocka_unit_test(filters_labels_weights_and_splits_from_tables), cmocka_unit_test(many_keys_are_all_found),
         cmocka_unit_test(an_empty_table_finds_nothing), cmocka_unit_test(wrong_tables_are_refused),
+        cmocka_unit_test(a_key_in_two_files_is_told_with_both),
         cmocka_unit_test(wrong_joins_are_refused), cmocka_unit_test(the_memory_limit_is_kept),
         cmocka_unit_test(a_pack_gives_the_same_tables), cmocka_unit_test(no_tables_are_a_pack_too),
         cmocka_unit_test(packs_that_lie_are_refused), cmocka_unit_test(faults_are_told_and_nothing_leaks),
