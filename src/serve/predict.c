@@ -194,6 +194,7 @@ hn_status hn_predict(const hn_bundle *bundle, const char *const *files, size_t n
     const hn_raw_options options = {.files = files,
                                     .n_files = n_files,
                                     .scoring = true,
+                                    .keep_lines = true,
                                     .only = HN_NO_SPLIT,
                                     .header = write_header,
                                     .rows = score_block,
