@@ -18,7 +18,14 @@
 #include "model/cases.h"
 #include "train/train.h"
 
-enum { CANDIDATES = 512, TASKS_MAX = 3, HEADS_MAX = 12, WIDTH = 11, RATE = 1 << 20, PATH_BYTES = 512 };
+enum {
+    CANDIDATES = 512,
+    TASKS_MAX = 3,
+    HEADS_MAX = 12,
+    WIDTH = 11,
+    RATE = 1 << 20,
+    PATH_BYTES = 512
+};
 #define REAL (sizeof(hn_real) == 8 ? HN_PACK_F64 : HN_PACK_F32)
 
 typedef struct world {
