@@ -41,11 +41,12 @@ static hn_status join_names(hn_columns *c, hn_arena *arena, hn_error *err) {
     for (int32_t i = 0; i < c->names.n; i++) n += strlen(c->names.items[i]) + c->dialect.delimiter_n;
     c->header = hn_arena_alloc(arena, n + 1, 1);
     if (!c->header) return hn_no_memory(err, "a header");
+    char *to = c->header;
     for (int32_t i = 0; i < c->names.n; i++) {
-        if (i > 0) strcat(c->header, c->dialect.delimiter);
-        strcat(c->header, c->names.items[i]);
+        if (i > 0) to = mempcpy(to, c->dialect.delimiter, c->dialect.delimiter_n);
+        to = mempcpy(to, c->names.items[i], strlen(c->names.items[i]));
     }
-    c->header_n = strlen(c->header);
+    c->header_n = (size_t)(to - c->header); /* the arena zeroes, so it is terminated */
     return HN_OK;
 }
 

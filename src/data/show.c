@@ -19,6 +19,6 @@ const char *hn_show(char out[HN_SHOW_BYTES], const char *text, size_t n) {
     if (i < n)
         while (used > 0 && (out[used - 1] & 0xc0) == 0x80) used--;
     if (i < n && used > 0 && (out[used - 1] & 0xc0) == 0xc0) used--;
-    strcpy(out + used, i < n ? "…" : "");
+    snprintf(out + used, HN_SHOW_BYTES - used, "%s", i < n ? "…" : "");
     return out;
 }
