@@ -12,7 +12,7 @@
 
 static const int64_t rows_min = 1000, rows_max = 10000000000;
 /* Impressions a user and an item see, while neither limit is reached. */
-static const int64_t rows_a_user = 200, rows_an_item = 500;
+static const int64_t rows_a_user = 300, rows_an_item = 500;
 static const int64_t users_max = 50000000, items_max = 2000000, least_entities = 100;
 /* A multiple of a piece's rows (log.c), near 50 million. */
 static const int64_t rows_a_file = 20480 * INT64_C(2440);

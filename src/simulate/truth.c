@@ -39,9 +39,9 @@ struct hn_truth {
 };
 
 /* Shares of the variance; each set sums to 1. */
-static const double age_share = 0.35, city_share = 0.20, level_share = 0.25, own_user_share = 0.20;
-static const double category_share = 0.50, brand_share = 0.20, shop_share = 0.10,
-                    own_item_share = 0.20;
+static const double age_share = 0.40, city_share = 0.25, level_share = 0.25, own_user_share = 0.10;
+static const double category_share = 0.55, brand_share = 0.25, shop_share = 0.10,
+                    own_item_share = 0.10;
 
 static double normal(const hn_truth *truth, purpose what, uint64_t whose, uint64_t which) {
     return hn_random_normal(truth->key[what], whose, which);

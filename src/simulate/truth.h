@@ -15,14 +15,14 @@
 enum {
     HN_SIM_SCENARIOS = 6,
     HN_SIM_TASKS = 2,     /* click, order */
-    HN_SIM_FACTORS = 8,   /* of taste; the last is price against thrift */
+    HN_SIM_FACTORS = 6,   /* of taste; the last is price against thrift */
     HN_SIM_QUALITIES = 3, /* of an item, the same for every user */
     HN_SIM_HABITS = 2,    /* of a user, the same for every item */
     HN_SIM_AGES = 6,
-    HN_SIM_CITIES = 40,
+    HN_SIM_CITIES = 20,
     HN_SIM_LEVELS = 5,
-    HN_SIM_CATEGORIES = 32,
-    HN_SIM_BRANDS = 200,
+    HN_SIM_CATEGORIES = 24,
+    HN_SIM_BRANDS = 60,
     HN_SIM_RECENT = 6 /* categories looked at before a request */
 };
 
