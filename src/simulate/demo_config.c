@@ -53,7 +53,7 @@ static const char after_files[] =
     "  task_units: [32]\n"
     "  tower_units: [32]\n"
     "  embedding_dropout: 0.1\n"
-    "train: {rate: 0.001, batch: 2048, epochs: 4, patience: 1, seed: 1}\n";
+    "train: {rate: 0.002, batch: 2048, epochs: 4, patience: 1, seed: 1}\n";
 
 hn_status hn_sim_config_write(const hn_sim_log *log, hn_error *err) {
     hn_writer *writer;
