@@ -97,6 +97,7 @@ typedef struct hn_config_feature {
     /* number (and rate, whose values are scaled like numbers) */
     hn_scaling scaling;
     int32_t buckets;
+    char *counts;       /* number: how many values stand in the cell between these; NULL: the cell's own number */
     /* rate */
     hn_strings keys;    /* columns */
     hn_strings rate_tasks; /* default: all tasks */

@@ -43,7 +43,7 @@ static void print_delimiter(hn_text *text, const hn_option *option, const void *
 
 static void describe_delimiter(char *buffer, size_t n, const hn_option *option) {
     snprintf(buffer, n, "1 to 8 characters, tab%s",
-             strcmp(option->def, "auto") == 0 ? " or auto" : "");
+             option->def && strcmp(option->def, "auto") == 0 ? " or auto" : "");
 }
 
 const hn_value_type hn_value_delimiter = {false, read_delimiter, print_delimiter,

@@ -19,7 +19,7 @@ typedef struct hn_source {
     char *column;        /* name in its file; "$file" is the base name of the log file */
     int32_t table;       /* index into config->tables; -1: the log */
     hn_source_kind kind;
-    char *delimiter;     /* list: between values */
+    char *delimiter;     /* list: between values; number: the slot counts the values between, NULL: it is the cell */
     int32_t max_length;  /* list: first ones kept */
     int32_t slot;        /* in the log row's or the table row's slots */
     bool optional;       /* the column may be absent from a file (labels' columns never are sources) */

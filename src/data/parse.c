@@ -159,23 +159,40 @@ static bool is_missing(const hn_parse_plan *plan, const char *text, size_t n) {
     return false;
 }
 
+/* Where the value that begins at `text` ends. */
+static const char *value_end(const hn_use *use, const char *text, const char *end) {
+    const size_t left = (size_t)(end - text);
+    const char *const found = use->delimiter_n == 0   ? NULL
+                              : use->delimiter_n == 1 ? memchr(text, use->delimiter[0], left)
+                                                      : memmem(text, left, use->delimiter, use->delimiter_n);
+    return found ? found : end;
+}
+
+static double count_values(const hn_use *use, const char *text, size_t n) {
+    const char *const end = text + n;
+    int64_t count = 0;
+    for (;;) {
+        const char *const to = value_end(use, text, end);
+        count += to > text;
+        if (to == end) return (double)count;
+        text = to + use->delimiter_n;
+    }
+}
+
 static hn_status put_list(parser *p, const hn_use *use, const char *text, size_t n) {
     hn_parsed *const out = p->out;
     const size_t begin = out->n_lists;
     const char *const end = text + n;
     while (text <= end && out->n_lists - begin < (size_t)use->max_length) {
-        const size_t left = (size_t)(end - text);
-        const char *const found = use->delimiter_n == 0   ? NULL
-                                  : use->delimiter_n == 1 ? memchr(text, use->delimiter[0], left)
-                                                          : memmem(text, left, use->delimiter, use->delimiter_n);
-        const size_t item = found ? (size_t)(found - text) : left;
+        const char *const to = value_end(use, text, end);
+        const size_t item = (size_t)(to - text);
         if (item > 0) {
             if (out->n_lists == out->lists_capacity)
                 HN_TRY(hn_grow(&out->lists, &out->lists_capacity, out->n_lists + 1, sizeof *out->lists, p->err));
             out->lists[out->n_lists++] = hn_cell_hash_inline(text, item);
         }
-        text += item + use->delimiter_n;
-        if (!found) break;
+        if (to == end) break;
+        text = to + use->delimiter_n;
     }
     if (out->n_lists > UINT32_MAX) return hn_no_memory(p->err, "the lists of a chunk");
     p->slots[use->to].list.begin = (uint32_t)begin;
@@ -186,7 +203,7 @@ static hn_status put_list(parser *p, const hn_use *use, const char *text, size_t
 static void put_absent(parser *p, const hn_use *use) {
     switch (use->kind) {
     case HN_USE_HASH: p->slots[use->to].hash = HN_HASH_MISSING; break;
-    case HN_USE_NUMBER: p->slots[use->to].number = NAN; break;
+    case HN_USE_NUMBER: p->slots[use->to].number = use->delimiter_n > 0 ? 0 : NAN; break;
     case HN_USE_LIST:
         p->slots[use->to].list.begin = (uint32_t)p->out->n_lists;
         p->slots[use->to].list.length = 0;
@@ -211,7 +228,10 @@ static hn_status put_other(parser *p, const hn_use *use, const char *text, size_
     switch (use->kind) {
     case HN_USE_KEY: p->keys[use->to] = hash != 0 ? hash : hn_cell_hash_inline(text, n); break;
     case HN_USE_NUMBER:
-        if (!hn_cell_number(&p->slots[use->to].number, text, n)) bad_number(p, use, text, n);
+        if (use->delimiter_n > 0)
+            p->slots[use->to].number = count_values(use, text, n);
+        else if (!hn_cell_number(&p->slots[use->to].number, text, n))
+            bad_number(p, use, text, n);
         break;
     case HN_USE_LIST: return put_list(p, use, text, n);
     case HN_USE_REF: put_ref(p, use, text, n); break;

@@ -15,7 +15,7 @@ typedef struct hn_use {
     int32_t column;        /* of the file; `columns`: the file's name; `columns` + 1: always absent */
     hn_use_kind kind;
     int32_t to;            /* slot, key or reference */
-    const char *delimiter; /* list */
+    const char *delimiter; /* list; number: count what stands between */
     size_t delimiter_n;
     int32_t max_length;
 } hn_use;

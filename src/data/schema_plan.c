@@ -124,7 +124,8 @@ static hn_status plan_plain(hn_schema *schema, const hn_config_feature *feature,
     const hn_source_want want = {.written = feature->column,
                                  .what = what_of(what, feature),
                                  .kind = source_kind(schema, column),
-                                 .delimiter = feature->delimiter,
+                                 .delimiter = column->kind == HN_COLUMN_NUMBER ? feature->counts
+                                                                               : feature->delimiter,
                                  .max_length = feature->max_length};
     HN_TRY(hn_schema_want(&column->from, schema, &want, err));
     HN_TRY(set_missing(column, feature, err));

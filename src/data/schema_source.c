@@ -8,9 +8,10 @@ static bool same_source(const hn_source *source, const hn_resolved *column,
                         const hn_source_want *want) {
     if (source->table != column->table || source->kind != want->kind) return false;
     if (strcmp(source->column, column->column) != 0) return false;
-    if (want->kind != HN_SOURCE_LIST) return true;
-    return source->max_length == want->max_length &&
-           strcmp(source->delimiter, want->delimiter) == 0;
+    if (want->kind == HN_SOURCE_HASH) return true;
+    if (want->kind == HN_SOURCE_LIST && source->max_length != want->max_length) return false;
+    if (!source->delimiter || !want->delimiter) return source->delimiter == want->delimiter;
+    return strcmp(source->delimiter, want->delimiter) == 0;
 }
 
 static hn_status add_source(hn_schema *schema, const hn_resolved *column,
@@ -24,7 +25,7 @@ static hn_status add_source(hn_schema *schema, const hn_resolved *column,
                           .kind = want->kind,
                           .max_length = want->max_length,
                           .optional = want->optional};
-    if (want->kind == HN_SOURCE_LIST) {
+    if (want->kind != HN_SOURCE_HASH && want->delimiter) {
         source->delimiter = hn_arena_strdup(&schema->arena, want->delimiter);
         if (!source->delimiter) return hn_no_memory(err, "a source");
     }

@@ -26,7 +26,7 @@ static int teardown(void **state) {
 }
 
 /* Reads folder/log.csv with the config and one source for each column of `columns`, which
- * are "hash:x", "number:x", "list:x"; asserts the transcript. */
+ * are "hash:x", "number:x", "list:x", "count:x"; asserts the transcript. */
 static hn_config *config;
 static reading_sources sources;
 
@@ -39,8 +39,10 @@ static void use(const char *yaml, const char *columns) {
     snprintf(copy, sizeof copy, "%s", columns);
     for (char *word = strtok(copy, " "); word; word = strtok(NULL, " ")) {
         char *const column = strchr(word, ':') + 1;
-        reading_add(&sources, config, word[0] == 'h' ? HN_SOURCE_HASH : word[0] == 'n' ? HN_SOURCE_NUMBER : HN_SOURCE_LIST,
+        reading_add(&sources, config, word[0] == 'h' ? HN_SOURCE_HASH : word[0] == 'l' ? HN_SOURCE_LIST : HN_SOURCE_NUMBER,
                     strdup(column));
+        static char bar[] = "|";
+        if (word[0] == 'c') sources.items[sources.sources.n - 1].delimiter = bar; /* count what stands between */
     }
 }
 
@@ -67,6 +69,13 @@ static void read_and_assert(const char *yaml, const char *columns, const char *t
 static char expected[4000];
 
 /* ---- Cells ------------------------------------------------------------------------------ */
+
+static void a_number_may_count_the_values_of_a_cell(void **state) {
+    (void)state;
+    read_and_assert(PLAIN, "count:a", "y,a\n1,p|q|r\n1,p\n1,\n1,|p||q|\n",
+                    "0 0 1 1 " NO_USER " 0 () 3\n1 0 1 1 " NO_USER " 0 () 1\n"
+                    "2 0 1 1 " NO_USER " 0 () 0\n3 0 1 1 " NO_USER " 0 () 2\n");
+}
 
 static void columns_go_by_name(void **state) {
     (void)state;
@@ -331,7 +340,8 @@ static void columns_can_be_peeked_at(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(columns_go_by_name), cmocka_unit_test(cells_become_hashes_numbers_and_lists),
+        cmocka_unit_test(a_number_may_count_the_values_of_a_cell), cmocka_unit_test(columns_go_by_name),
+        cmocka_unit_test(cells_become_hashes_numbers_and_lists),
         cmocka_unit_test(optional_columns_may_be_absent), cmocka_unit_test(the_delimiter_is_guessed_from_the_header),
         cmocka_unit_test(header_only_is_an_empty_log), cmocka_unit_test(filters_must_all_hold),
         cmocka_unit_test(scenarios_go_by_value), cmocka_unit_test(labels_are_one_zero_or_absent),
