@@ -56,7 +56,7 @@ static char *default_out_dir(const char *config_path) {
 
 static hn_status run_train(const cli_options *options, hn_run *run, hn_error *err) {
     hn_config *config;
-    hn_report *report;
+    hn_report *report = NULL;
     hn_status status = load_config(&config, options, options->args[0], err);
     if (status != HN_OK) return status;
     char *const dir = options->out ? NULL : default_out_dir(options->args[0]);

@@ -148,7 +148,7 @@ static hn_status take_option(cli_options *out, const cli_command *command, int *
                                 row->argument);
             value = argv[++*at];
         }
-        return set_option(out, (cli_option)k, value, err);
+        return set_option(out, (cli_option)k, value ? value : "", err);
     }
     return unknown_option(command, word, err);
 }

@@ -45,9 +45,8 @@ void hn_sim_log_name(char *out, size_t n, const hn_sim_log *log, int64_t i) {
 /* ---- Rows ------------------------------------------------------------------------------ */
 
 static char *put_text(char *at, const char *text) {
-    const size_t n = strlen(text);
-    memcpy(at, text, n);
-    return at + n;
+    while (*text) *at++ = *text++;
+    return at;
 }
 
 static char *put_number(char *at, uint64_t number) {
@@ -65,7 +64,7 @@ static size_t put_request(char *out, const hn_sim_request *request) {
     *at++ = ',';
     at = put_number(at, (uint64_t)request->time);
     *at++ = ',';
-    at = put_number(at, (uint64_t)(20240101 + request->day));
+    at = put_number(at, 20240101 + (uint64_t)request->day);
     *at++ = ',';
     at = put_number(at, (uint64_t)(request->second_of_day / 3600));
     *at++ = ',';

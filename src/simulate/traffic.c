@@ -55,7 +55,7 @@ static bool is_shown(const hn_sim_request *request, int32_t n, int64_t item) {
 static void draw_candidates(hn_sim_request *request, uint64_t key, int64_t items) {
     for (int32_t k = 0; k < HN_SIM_CANDIDATES; k++) {
         int64_t item =
-            skewed(hn_random_unit(key, request->id, (uint64_t)(DRAW_ITEMS + k)), item_skew, items);
+            skewed(hn_random_unit(key, request->id, DRAW_ITEMS + (uint64_t)k), item_skew, items);
         while (is_shown(request, k, item)) item = (item + 1) % items;
         request->candidates[k] = item;
     }
@@ -77,7 +77,8 @@ void hn_traffic_probabilities(double p[HN_SIM_TASKS], const hn_truth *truth,
                               const hn_sim_request *request, const hn_sim_user *user,
                               int32_t position) {
     /* The hour as the log shows it: what a model cannot see must not be in the optimum. */
-    const hn_sim_moment moment = {request->scenario, request->second_of_day / 3600, position};
+    const int32_t hour = request->second_of_day / 3600;
+    const hn_sim_moment moment = {request->scenario, hour, position};
     hn_truth_probabilities(p, user, hn_truth_item(truth, request->candidates[position]), moment);
 }
 

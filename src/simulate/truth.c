@@ -90,7 +90,7 @@ void hn_truth_user(hn_sim_user *out, const hn_truth *truth, int64_t user) {
     out->taste[PRICE] = sqrt(1 - own_user_share) * thrift_of_level(out->level) +
                         sqrt(own_user_share) * normal(truth, DRAW_USER, u, PRICE);
     for (int32_t a = 0; a < HN_SIM_HABITS; a++)
-        out->habit[a] = normal(truth, DRAW_USER, u, (uint64_t)(HN_SIM_FACTORS + a));
+        out->habit[a] = normal(truth, DRAW_USER, u, HN_SIM_FACTORS + (uint64_t)a);
 }
 
 /* The categories are drawn with probabilities proportional to exp(taste · category). */
@@ -128,7 +128,7 @@ static void draw_item(hn_sim_item *out, const hn_truth *truth, uint64_t v) {
     /* The second quality is half the shop's, which its rating shows. */
     const double service = normal(truth, DRAW_SHOP, (uint64_t)shop, HN_SIM_FACTORS);
     for (int32_t g = 0; g < HN_SIM_QUALITIES; g++)
-        out->quality[g] = (float)normal(truth, DRAW_ITEM, v, (uint64_t)(HN_SIM_FACTORS + g));
+        out->quality[g] = (float)normal(truth, DRAW_ITEM, v, HN_SIM_FACTORS + (uint64_t)g);
     out->quality[1] = (float)(sqrt(0.5) * service + sqrt(0.5) * (double)out->quality[1]);
     out->shop_rating = (float)fmin(5, fmax(1, 3.8 + 0.5 * service));
     out->price = (float)(30 * exp(0.7 * (double)out->taste[PRICE]));

@@ -162,6 +162,15 @@ def test_several_files_are_scored_in_the_order_given(hinet, demo, tmp_path):
     assert hinet("predict", demo.best, *paths).stdout == hinet("predict", demo.best, whole).stdout
 
 
+def test_files_whose_columns_differ_are_refused(hinet, demo, tmp_path):
+    first = demo.write_test_csv(tmp_path / "first.csv")
+    second = tmp_path / "second.csv"
+    second.write_text("\n".join(",".join(reversed(row.split(","))) for row in [demo.header, *demo.test_rows[:3]]))
+    assert hinet.text("predict", demo.best, second)
+    done = hinet("predict", demo.best, first, second, expect=65)
+    assert "second.csv" in done.stderr.decode() and "header" in done.stderr.decode()
+
+
 def test_a_rows_score_does_not_depend_on_its_neighbours(hinet, demo):
     def score(rows):
         text = "\n".join([demo.header, *rows]) + "\n"
@@ -254,7 +263,8 @@ def test_warm_start_carries_weights_over(hinet, demo, tmp_path):
     config = demo.folder / "config.yaml"
     done = hinet("train", config, "--out", tmp_path / "warm", "--init", demo.best, "--json", *SMALL)
     warm = json.loads(done.stdout)
-    assert warm["test"]["mean"]["auc"] > 0.55
+    # It starts where the other training ended, so its first epoch is ahead of the other's.
+    assert warm["epochs"][0]["validation"]["auc"] > demo.report["epochs"][0]["validation"]["auc"]
     assert (tmp_path / "warm" / "best.hn").read_bytes() != demo.best.read_bytes()
 
 
