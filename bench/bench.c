@@ -18,6 +18,7 @@ static const char USAGE[] =
     "  --seconds S       for each measurement (3)\n"
     "  --config CONFIG   the log that `read` reads; none: a simulated one of a million rows\n"
     "  --threads N       that `read` uses (2)\n"
+    "  --rounds N        of reading, of which the fastest counts (3)\n"
     "  --memory MIB      the limit that `read` keeps to\n";
 
 double bench_now(void) {
@@ -90,6 +91,8 @@ static bool take_option(bench *b, bool *as_json, const char *name, const char *v
         b->config = value;
     else if (strcmp(name, "--threads") == 0)
         b->threads = atoi(value);
+    else if (strcmp(name, "--rounds") == 0)
+        b->rounds = atoi(value);
     else if (strcmp(name, "--memory") == 0)
         b->memory_bytes = (int64_t)atoi(value) << 20;
     else
@@ -112,7 +115,7 @@ static bool parse(bench *b, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    bench b = {.seconds = 3, .threads = 2, .out = json_object()};
+    bench b = {.seconds = 3, .threads = 2, .rounds = 3, .out = json_object()};
     const bool as_json = parse(&b, argc, argv);
     for (int32_t s = 0; s < SECTIONS; s++)
         if (sections[s].wanted) sections[s].run(&b);

@@ -12,6 +12,7 @@ typedef struct bench {
     double seconds;       /* for each measurement */
     const char *config;   /* of the log to read; NULL: a simulated one */
     int32_t threads;      /* that read */
+    int32_t rounds;       /* of reading; the fastest counts */
     int64_t memory_bytes; /* they may use; 0: the usual limit */
     json_t *out;
     hn_text text;

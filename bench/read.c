@@ -10,7 +10,7 @@
 #include "bench.h"
 #include "data/dataset.h"
 
-enum { SIMULATED_ROWS = 1000000, ROUNDS = 3 };
+enum { SIMULATED_ROWS = 1000000 };
 
 static hn_error err;
 
@@ -151,9 +151,9 @@ void bench_read(bench *b) {
     reading r;
     watch whole = {0, 0}, bare = {0, 0};
     open_reading(&r, b);
-    for (int32_t round = 0; round < ROUNDS; round++) prepare(&whole, &r);
+    for (int32_t round = 0; round < b->rounds; round++) prepare(&whole, &r);
     const double mb = peak_mb();
-    for (int32_t round = 0; round < ROUNDS; round++) read_bare(&bare, &r);
+    for (int32_t round = 0; round < b->rounds; round++) read_bare(&bare, &r);
     const double log_mb = 1e-6 * (double)r.counts.bytes;
     bench_say(b, "read.log", log_mb, "MB of log");
     bench_say(b, "read.rows", (double)r.counts.rows, "rows");

@@ -1,11 +1,10 @@
-"""hinet beside its peers, all measured in this call, in turn, on two threads.
+"""Measures hinet against its peers: PyTorch in training, polars in reading a log.
 
-Training: the paper-size network. The peers are given the input of width 320 (no embedding
-tables to look up or update), which favours them. Reading: KuaiRand's log repeated 20 times
-with its user and video tables, every column encoded, against the fastest way found in polars.
-Usage: run.py [--rounds N] [--seconds S] [--json]
+All runs of a round follow one another, ours first, with the same number of threads; a ratio is
+taken within a round. Usage: run.py [--only train|read] [--rounds N] [--seconds S]
+[--inputs given|embeddings] [--threads N] [--bench PROGRAM] [--json FILE].
+The table goes to standard output, what is going on to standard error.
 """
-
 import argparse
 import csv
 import json
@@ -17,119 +16,190 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-BENCH = ROOT / "build/release/hinet_bench"
-DATA = ROOT.parent / "shared/data/kuairand-pure-late"
-COPIES = 20
-# Peers choose their own kernels; what forces old ones for other programs is taken out.
-ENV = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")} | {"POLARS_MAX_THREADS": "2"}
+ROOT = HERE.parent.parent
+DATA = ROOT.parent / "shared" / "data" / "kuairand-pure-late"
+LOG, USERS, VIDEOS = (
+    DATA / name
+    for name in ("log_standard_4_25_to_5_08_pure.csv", "user_features_pure.csv", "video_features_basic_pure.csv")
+)
+REPEATS = 20
+LABEL = "is_click"
+WAYS = ["categories_tables_first", "tables_first", "categories"]  # all are in polars_read.py; these are the fast ones
 
 
-def run_json(*command):
-    done = subprocess.run([str(c) for c in command], env=ENV, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{command}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+def environment(threads):
+    """The user's own, without what pins libraries to other kernels or thread numbers."""
+    env = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
+        env[name] = str(threads)
+    return env
+
+
+def figures(command, threads):
+    """The JSON that a program prints."""
+    command = [str(word) for word in command]
+    print("$ " + " ".join(command), file=sys.stderr, flush=True)
+    done = subprocess.run(command, env=environment(threads), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{command[0]} failed with {done.returncode}:\n{done.stderr}")
     return json.loads(done.stdout)
 
 
-def peer(name, seconds):
-    rates = run_json(sys.executable, HERE / name, "--threads", 2, "--seconds", seconds)
-    return max(rates.values())
+class Ratio:
+    """Ours against a peer's, round by round; `speed` figures are better when larger."""
 
+    def __init__(self, name, unit, goal=None, speed=True):
+        self.name, self.unit, self.goal, self.speed = name, unit, goal, speed
+        self.ours, self.peers = [], []
 
-def training(rounds, seconds):
-    """Rows a second of each round, ours and theirs side by side; the ratios' medians."""
-    rows = []
-    for _ in range(rounds):
-        ours = run_json(BENCH, "--json", "--seconds", seconds, "train")
-        rows.append(
-            {
-                "hinet": ours["train.rows_per_s"],
-                "torch_best": peer("torch_best.py", seconds),
-                "torch_plain": peer("torch_plain.py", seconds),
-            }
-        )
-        print(rows[-1], file=sys.stderr)
-    ratio = lambda name: statistics.median(r["hinet"] / r[name] for r in rows)
-    return {
-        "hinet_rows_per_s": statistics.median(r["hinet"] for r in rows),
-        "torch_best_rows_per_s": statistics.median(r["torch_best"] for r in rows),
-        "torch_plain_rows_per_s": statistics.median(r["torch_plain"] for r in rows),
-        "hinet_of_torch_best (goal 1.9)": ratio("torch_best"),
-        "hinet_of_torch_plain (goal 2.2)": ratio("torch_plain"),
-    }
+    def add(self, ours, peer):
+        self.ours.append(ours)
+        self.peers.append(peer)
 
+    def ratios(self):
+        pairs = zip(self.ours, self.peers)
+        return [ours / peer if self.speed else peer / ours for ours, peer in pairs]
 
-def columns_of(path):
-    with open(path, newline="") as file:
-        return next(csv.reader(file))
-
-
-def write_config(path, log, users, videos):
-    """Every column of the log and of both tables as an id feature."""
-    features = [f"  log.{c}: {{kind: id, column: log.{c}}}" for c in columns_of(log) if c != "is_click"]
-    features += [f"  u.{c}: {{kind: id, column: users.{c}}}" for c in columns_of(users) if c != "user_id"]
-    features += [f"  v.{c}: {{kind: id, column: videos.{c}}}" for c in columns_of(videos) if c != "video_id"]
-    path.write_text(
-        f"log: {log}\ntables:\n  users: {{files: {users}, key: user_id, side: user}}\n"
-        f"  videos: {{files: {videos}, key: video_id, side: item}}\n"
-        "split: {by: random, validation: 0, test: 0}\ntasks: {click: is_click}\nfeatures:\n"
-        + "\n".join(features).replace(" u.", " u_").replace(" v.", " v_").replace("  log.", "  l_")
-        + "\n"
-    )
-
-
-def reading(rounds):
-    users, videos = DATA / "user_features_pure.csv", DATA / "video_features_basic_pure.csv"
-    with tempfile.TemporaryDirectory() as folder:
-        log, config = pathlib.Path(folder) / "log.csv", pathlib.Path(folder) / "config.yaml"
-        lines = (DATA / "log_standard_4_25_to_5_08_pure.csv").read_bytes()
-        header, body = lines.split(b"\n", 1)
-        with open(log, "wb") as file:
-            file.write(header + b"\n")
-            for _ in range(COPIES):
-                file.write(body)
-        write_config(config, log, users, videos)
-        out = []
-        for _ in range(rounds):
-            ours = run_json(BENCH, "--json", "--config", config, "read")
-            theirs = {
-                way: run_json(sys.executable, HERE / "polars_read.py", way, log, users, videos)
-                for way in ("categories_tables_first", "tables_first", "bare")
-            }
-            out.append((ours, theirs))
-            print(ours, theirs, file=sys.stderr)
-        megabytes = log.stat().st_size / 1e6
-        best = lambda theirs: min(theirs[w]["seconds"] for w in theirs if w != "bare")
+    def as_dict(self):
+        ratios = self.ratios()
         return {
-            "log_mb": megabytes,
-            **{f"hinet {k}": statistics.median(o[k] for o, _ in out) for k in out[0][0]},
-            "polars_encode_s": statistics.median(best(t) for _, t in out),
-            "polars_bare_mb_per_s": statistics.median(megabytes / t["bare"]["seconds"] for _, t in out),
-            "polars_peak_mb": max(t[w]["peak_mb"] for _, t in out for w in t if w != "bare"),
+            "name": self.name,
+            "unit": self.unit,
+            "ours": statistics.median(self.ours),
+            "peer": statistics.median(self.peers),
+            "ratio": statistics.median(ratios),
+            "best": max(ratios),
+            "worst": min(ratios),
+            "rounds": len(ratios),
+            "goal": self.goal,
         }
 
 
+# ---- Training ------------------------------------------------------------------------
+
+
+def torch_rate(program, options):
+    """The best rate over batch sizes and, for embeddings, over sparse and dense ones."""
+    inputs = ["given"] if options.inputs == "given" else ["sparse", "dense"]
+    rates = []
+    for kind in inputs:
+        command = [sys.executable, HERE / program, "--threads", options.threads, "--seconds", options.seconds]
+        rates += figures(command + ["--inputs", kind], options.threads).values()
+    return max(rates)
+
+
+def measure_train(options):
+    best = Ratio("train / best-effort PyTorch", "rows/s", 1.9)
+    plain = Ratio("train / plain PyTorch", "rows/s", 2.2)
+    for _ in range(options.rounds):
+        ours = figures([options.bench, "--json", "--seconds", options.seconds, "train"], options.threads)
+        rate = ours["train.rows_per_s"]
+        best.add(rate, torch_rate("torch_best.py", options))
+        plain.add(rate, torch_rate("torch_plain.py", options))
+    return [best, plain]
+
+
+# ---- Reading -------------------------------------------------------------------------
+
+
+def header(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return next(csv.reader(file))
+
+
+def write_log(path):
+    head, body = LOG.read_bytes().split(b"\n", 1)
+    with open(path, "wb") as file:
+        file.write(head + b"\n")
+        for _ in range(REPEATS):
+            file.write(body)
+
+
+def write_config(path, log):
+    """Every column is an id, but the label, which is encoded as what it is."""
+    lines = [
+        f"log: {{files: {json.dumps(str(log))}}}",
+        "tables:",
+        f"  users: {{files: {json.dumps(str(USERS))}, key: user_id, side: user}}",
+        f"  videos: {{files: {json.dumps(str(VIDEOS))}, key: video_id, side: item}}",
+        "split: {by: random, validation: 0.01, test: 0.01}",
+        "scenario: {column: tab, values: {tab0: 0, tab1: 1, tab2: 2, tab4: 4, tab6: 6}, others: rest}",
+        f"tasks: {{{LABEL}: {LABEL}}}",
+        "features:",
+    ]
+    for table, file in (("log", LOG), ("users", USERS), ("videos", VIDEOS)):
+        lines += [f"  {table}_{name}: {{kind: id, column: {table}.{name}}}" for name in header(file) if name != LABEL]
+    path.write_text("\n".join(lines + ["model: {name: mixed}"]) + "\n", encoding="utf-8")
+
+
+def polars(way, log, options):
+    return figures([sys.executable, HERE / "polars_read.py", way, log, USERS, VIDEOS], options.threads)
+
+
+def measure_read(options):
+    encode = Ratio("read, join, encode / polars' fastest way", "s", 3.0, speed=False)
+    ways = {way: Ratio(f"the same / polars {way}", "s", speed=False) for way in WAYS}
+    bare = Ratio("bare reading / polars read_csv", "s", speed=False)
+    cpu = Ratio("read, join, encode: CPU time", "s", speed=False)
+    memory = Ratio("read, join, encode: peak memory", "MB", speed=False)
+    with tempfile.TemporaryDirectory(prefix="hinet-peers-") as folder:
+        log, config = pathlib.Path(folder) / "log.csv", pathlib.Path(folder) / "config.yaml"
+        write_log(log)
+        write_config(config, log)
+        for _ in range(options.rounds):
+            command = [options.bench, "--json", "--threads", options.threads, "--rounds", 1, "--config", config, "read"]
+            ours = figures(command, options.threads)
+            theirs = {way: polars(way, log, options) for way in WAYS}
+            fastest = min(theirs.values(), key=lambda one: one["seconds"])
+            encode.add(ours["read.prepare"], fastest["seconds"])
+            cpu.add(ours["read.prepare_cpu"], fastest["cpu_seconds"])
+            memory.add(ours["read.peak_memory"], fastest["peak_mb"])
+            for way in WAYS:
+                ways[way].add(ours["read.prepare"], theirs[way]["seconds"])
+            bare.add(ours["read.bare"], polars("bare", log, options)["seconds"])
+    return [encode, *ways.values(), bare, cpu, memory]
+
+
+# ---- The whole -----------------------------------------------------------------------
+
+
+def show(rows):
+    print(f"{'':44} {'unit':>7} {'hinet':>9} {'peer':>9} {'median':>8} {'best':>7} {'goal':>6}")
+    for row in rows:
+        goal = f"{row['goal']:.1f}x" if row["goal"] else ""
+        print(
+            f"{row['name']:44} {row['unit']:>7} {row['ours']:9.5g} {row['peer']:9.5g}"
+            f" {row['ratio']:7.2f}x {row['best']:6.2f}x {goal:>6}"
+        )
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["train", "read"])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("what", nargs="*", default=["train", "read"])
+    parser.add_argument("--seconds", type=float, default=4, help="for each measurement of a training step")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--inputs",
+        choices=["given", "embeddings"],
+        default="given",
+        help="PyTorch's input: given counts less work for it than we have; or 20 tables of 10,000 rows",
+    )
+    parser.add_argument("--bench", default=ROOT / "build" / "release" / "hinet_bench")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
-    figures = {}
-    if "train" in options.what:
-        figures |= training(options.rounds, options.seconds)
-    if "read" in options.what:
-        if DATA.is_dir():
-            figures |= reading(options.rounds)
+    ratios = []
+    if options.only != "read":
+        ratios += measure_train(options)
+    if options.only != "train":
+        if LOG.exists():
+            ratios += measure_read(options)
         else:
-            print(f"reading: skipped, {DATA} is not here", file=sys.stderr)
+            print(f"reading is skipped: {LOG} is not there", file=sys.stderr)
+    rows = [ratio.as_dict() for ratio in ratios]
+    show(rows)
     if options.json:
-        print(json.dumps(figures, indent=2))
-    else:
-        for name, value in figures.items():
-            print(f"{name:44} {value:12.4g}")
+        pathlib.Path(options.json).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
