@@ -21,8 +21,9 @@ typedef struct hn_units { /* layer widths of an MLP */
 } hn_units;
 
 /* "column", or "column OP value": OP one of == != < <= > >= in; several values for `in`
- * ("tab in [1, 0, 4]"). Compared as numbers when the cell and the value both are, else as
- * text. A bare column as a label: 1/0, true/false, or a number > 0. */
+ * ("tab in [1, 0, 4]"). Compared as numbers when the cell and the value both are; else ==,
+ * != and in compare text, and < and its like make a bad row. A bare column as a label: 1/0,
+ * true/false, or a number > 0. */
 typedef enum hn_compare_op {
     HN_CMP_TRUE, HN_CMP_EQ, HN_CMP_NE, HN_CMP_LT, HN_CMP_LE, HN_CMP_GT, HN_CMP_GE, HN_CMP_IN
 } hn_compare_op;
