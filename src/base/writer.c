@@ -81,7 +81,10 @@ static void write_through(hn_writer *writer, const void *bytes, size_t n) {
     if (writer->status != HN_OK) return;
     writer->status =
         hn_fd_write_at(writer->fd, bytes, n, writer->flushed, writer->path, &writer->error);
-    if (writer->status == HN_OK) writer->flushed += n;
+    if (writer->status != HN_OK) return;
+    /* The disk may begin with these now, so that commit does not wait for all of them. */
+    (void)sync_file_range(writer->fd, (off_t)writer->flushed, (off_t)n, SYNC_FILE_RANGE_WRITE);
+    writer->flushed += n;
 }
 
 static void flush(hn_writer *writer) {

@@ -35,6 +35,7 @@ static hn_status take_block(void *user, const hn_impressions *block, hn_error *e
 static hn_status read_log(hn_preparation *p, hn_error *err) {
     const hn_log_options options = {.block = take_block, .user = p};
     HN_TRY(hn_spool_create(&p->spool, p->dir, err));
+    hn_spool_keep(p->spool, (uint64_t)hn_budget_left(p->run) / 4);
     if (p->config->drop_duplicates)
         HN_TRY(hn_duplicates_create(&p->finder, hn_budget_left(p->run) / 4, p->dir, err));
     return hn_log_read(&p->log, p->config, hn_schema_sources(p->schema), p->tables, &options,

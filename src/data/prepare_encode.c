@@ -1,5 +1,5 @@
 /* The second half of a preparation: window after window of the spool, each block's rows
- * are encoded and packed by split on all workers, then written in order by one. */
+ * are encoded and packed by split, while one worker writes the window before in order. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -19,8 +19,11 @@ typedef struct encoding {
     hn_preparation *p;
     hn_pass *pass;
     hn_record record;
-    block_work *work; /* [pass->most] */
-    bool keep;        /* rows are written */
+    hn_block_writer *writer; /* NULL: rows are only counted */
+    block_work *work[2];     /* [pass->most]: of the current window and the one before, in turn */
+    int32_t current, n_before;
+    hn_status status; /* of writing */
+    hn_error error;
 } encoding;
 
 /* ---- Counts ---------------------------------------------------------------------- */
@@ -76,51 +79,66 @@ static hn_status encode_block(const encoding *e, block_work *work, const hn_impr
             .training = s == HN_TRAIN, .log_only = true, .counts = &work->counts[s]};
         HN_TRY(hn_encode_rows(&work->encoded, e->p->schema, e->p->tables, block, rows,
                               (int32_t)(begin[s + 1] - begin[s]), &options, err));
-        if (e->keep)
+        if (e->writer)
             HN_TRY(hn_packed_fill(&work->packed[s], &e->record, &work->encoded.rows, block, rows,
                                   err));
     }
     return HN_OK;
 }
 
-static void encode_job(void *user, int64_t item, int32_t worker) {
-    (void)worker;
-    const encoding *const e = user;
-    block_work *const work = &e->work[item];
-    work->status = encode_block(e, work, &e->pass->blocks[item].block, &work->error);
-}
-
 /* ---- The pass -------------------------------------------------------------------- */
 
-static hn_status write_window(encoding *e, hn_block_writer *writer, hn_error *err) {
-    for (int32_t i = 0; i < e->pass->n; i++) {
-        block_work *const work = &e->work[i];
+static hn_status write_window(encoding *e, block_work *window, int32_t n, hn_error *err) {
+    for (int32_t i = 0; i < n; i++) {
+        block_work *const work = &window[i];
         if (work->status != HN_OK) return hn_fail(err, work->status, "%s", work->error.text);
         for (int32_t s = 0; s < HN_SPLITS; s++) {
             move_counts(&e->p->encoded[s], &work->counts[s], e->p->schema->n_columns);
-            if (writer) HN_TRY(hn_block_writer_add(writer, (hn_split)s, &work->packed[s], err));
+            if (e->writer)
+                HN_TRY(hn_block_writer_add(e->writer, (hn_split)s, &work->packed[s], err));
         }
     }
     return HN_OK;
 }
 
-static hn_status encode_all(encoding *e, hn_block_writer *writer, hn_error *err) {
-    e->work = hn_alloc_zero((size_t)e->pass->most, sizeof *e->work);
-    if (!e->work) return hn_no_memory(err, "blocks to encode");
-    for (int32_t i = 0; i < e->pass->most; i++)
-        for (int32_t s = 0; s < HN_SPLITS; s++)
-            HN_TRY(create_counts(&e->work[i].counts[s], e->p->schema->n_columns, err));
-    for (;;) {
-        HN_TRY(hn_pass_next(e->pass, err));
-        if (e->pass->n == 0) return HN_OK;
-        hn_pool_run(e->p->pool, e->pass->n, encode_job, e);
-        HN_TRY(write_window(e, writer, err));
+/* Item 0 writes the window before, the others encode a block each. */
+static void work_job(void *user, int64_t item, int32_t worker) {
+    (void)worker;
+    encoding *const e = user;
+    if (item == 0) {
+        e->status = write_window(e, e->work[!e->current], e->n_before, &e->error);
+        return;
     }
+    block_work *const work = &e->work[e->current][item - 1];
+    work->status = encode_block(e, work, &e->pass->blocks[item - 1].block, &work->error);
 }
 
-static void free_work(encoding *e) {
-    for (int32_t i = 0; e->work && i < e->pass->most; i++) {
-        block_work *const work = &e->work[i];
+static hn_status create_work(encoding *e, hn_error *err) {
+    for (int32_t w = 0; w < 2; w++) {
+        e->work[w] = hn_alloc_zero((size_t)e->pass->most, sizeof *e->work[w]);
+        if (!e->work[w]) return hn_no_memory(err, "blocks to encode");
+        for (int32_t i = 0; i < e->pass->most; i++)
+            for (int32_t s = 0; s < HN_SPLITS; s++)
+                HN_TRY(create_counts(&e->work[w][i].counts[s], e->p->schema->n_columns, err));
+    }
+    return HN_OK;
+}
+
+static hn_status encode_all(encoding *e, hn_error *err) {
+    HN_TRY(create_work(e, err));
+    do {
+        HN_TRY(hn_pass_next(e->pass, err));
+        hn_pool_run(e->p->pool, 1 + e->pass->n, work_job, e);
+        if (e->status != HN_OK) return hn_fail(err, e->status, "%s", e->error.text);
+        e->n_before = e->pass->n;
+        e->current = !e->current;
+    } while (e->n_before > 0);
+    return HN_OK;
+}
+
+static void free_work(block_work *window, int32_t n) {
+    for (int32_t i = 0; window && i < n; i++) {
+        block_work *const work = &window[i];
         hn_free(work->rows);
         hn_encoded_free(&work->encoded);
         for (int32_t s = 0; s < HN_SPLITS; s++) {
@@ -128,19 +146,20 @@ static void free_work(encoding *e) {
             free_counts(&work->counts[s]);
         }
     }
-    hn_free(e->work);
+    hn_free(window);
 }
 
 hn_status hn_preparation_encode(hn_preparation *p, hn_block_writer *writer, hn_error *err) {
     hn_pass pass;
     for (int32_t s = 0; s < HN_SPLITS; s++)
         HN_TRY(create_counts(&p->encoded[s], p->schema->n_columns, err));
-    /* Encoded and packed rows of a block take about as much as the block itself, each. */
-    const uint64_t worker_bytes = 3 * (uint64_t)hn_spool_block_bytes(p->spool);
+    /* Encoded and packed rows of a block take about as much as the block itself, each, and
+     * those of two windows are held. */
+    const uint64_t worker_bytes = 5 * (uint64_t)hn_spool_block_bytes(p->spool);
     HN_TRY(hn_pass_open(&pass, p->spool, p->pool, p->run, "encode", worker_bytes, err));
-    encoding e = {.p = p, .pass = &pass, .record = hn_record_of(p->schema), .keep = writer != NULL};
-    const hn_status status = encode_all(&e, writer, err);
-    free_work(&e);
+    encoding e = {.p = p, .pass = &pass, .record = hn_record_of(p->schema), .writer = writer};
+    const hn_status status = encode_all(&e, err);
+    for (int32_t w = 0; w < 2; w++) free_work(e.work[w], pass.most);
     hn_pass_close(&pass);
     return status;
 }

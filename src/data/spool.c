@@ -1,5 +1,5 @@
-/* The spool of spool.h. A block lies in the file as its arrays one after another, those of
- * wider elements first, so that every array is aligned in the buffer it is read into. */
+/* The spool of spool.h. A block lies in memory or in the file as its arrays one after another,
+ * those of wider elements first, so that every array is aligned in the buffer it is read into. */
 #include "data/spool.h"
 
 #include <string.h>
@@ -8,10 +8,12 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-enum { PARTS = 10, WRITE_AT_ONCE = 1 << 20 };
+enum { PARTS = 10, WRITE_AT_ONCE = 1 << 17 };
 
 typedef struct block_entry {
-    uint64_t offset, first_row;
+    uint8_t *kept;   /* in memory; NULL: in the file … */
+    uint64_t offset; /* … from here */
+    uint64_t first_row;
     uint64_t n_lists;
     int32_t rows;
     bool sampled;
@@ -22,7 +24,8 @@ struct hn_spool {
     int fd;
     block_entry *blocks;
     size_t n, capacity;
-    uint64_t rows, bytes;
+    uint64_t rows, bytes; /* bytes: in the file */
+    uint64_t kept_bytes, keep_bytes;
     size_t most_bytes;
     int32_t log_slots, tables, tasks;
     uint64_t *dropped;
@@ -65,11 +68,14 @@ hn_status hn_spool_create(hn_spool **out, const char *dir, hn_error *err) {
 void hn_spool_free(hn_spool *spool) {
     if (!spool) return;
     if (spool->fd >= 0) close(spool->fd);
+    for (size_t i = 0; i < spool->n; i++) hn_free(spool->blocks[i].kept);
     hn_free(spool->blocks);
     hn_free(spool->dropped);
     hn_free(spool->dir);
     hn_free(spool);
 }
+
+void hn_spool_keep(hn_spool *spool, uint64_t bytes) { spool->keep_bytes = bytes; }
 
 /* ---- Writing: the parts are cut into pieces that the workers write ------------------------------
  */
@@ -77,11 +83,12 @@ void hn_spool_free(hn_spool *spool) {
 typedef struct piece {
     const uint8_t *from;
     size_t n;
-    uint64_t offset;
+    uint64_t offset; /* in the block's memory or in the file */
 } piece;
 
 typedef struct writing {
     const hn_spool *spool;
+    uint8_t *kept; /* where the block goes in memory; NULL: to the file */
     piece *pieces;
     hn_status *status; /* of each piece */
     hn_error *errors;
@@ -91,6 +98,10 @@ static void write_piece(void *user, int64_t item, int32_t worker) {
     (void)worker;
     const writing *const w = user;
     const piece *const p = &w->pieces[item];
+    if (w->kept) {
+        memcpy(w->kept + p->offset, p->from, p->n);
+        return;
+    }
     w->status[item] =
         hn_fd_write_at(w->spool->fd, p->from, p->n, p->offset, w->spool->dir, &w->errors[item]);
 }
@@ -108,16 +119,16 @@ static size_t cut(piece *pieces, const spool_parts *parts, uint64_t offset) {
     return n;
 }
 
-static hn_status write_parts(const hn_spool *spool, const spool_parts *parts, hn_pool *pool,
-                             hn_error *err) {
+static hn_status write_parts(const hn_spool *spool, const block_entry *entry,
+                             const spool_parts *parts, hn_pool *pool, hn_error *err) {
     const size_t most = parts->total / WRITE_AT_ONCE + PARTS;
-    writing w = {.spool = spool};
+    writing w = {.spool = spool, .kept = entry->kept};
     w.pieces = hn_alloc(most, sizeof *w.pieces);
     w.status = hn_alloc_zero(most, sizeof *w.status);
     w.errors = hn_alloc_zero(most, sizeof *w.errors);
     hn_status status = w.pieces && w.status && w.errors ? HN_OK : hn_no_memory(err, "the spool");
     if (status == HN_OK) {
-        const size_t n = cut(w.pieces, parts, spool->bytes);
+        const size_t n = cut(w.pieces, parts, entry->kept ? 0 : entry->offset);
         hn_pool_run(pool, (int64_t)n, write_piece, &w);
         for (size_t i = 0; i < n && status == HN_OK; i++)
             if (w.status[i] != HN_OK) status = hn_fail(err, w.status[i], "%s", w.errors[i].text);
@@ -140,24 +151,42 @@ static hn_status check_shape(hn_spool *spool, const hn_impressions *block, hn_er
     return hn_fail(err, HN_FAILED, "blocks of the log have different shapes");
 }
 
+/* Finds the block its place: in memory when it may be there. */
+static hn_status place(hn_spool *spool, block_entry *entry, size_t bytes, hn_error *err) {
+    entry->offset = spool->bytes;
+    if (bytes > spool->keep_bytes || spool->kept_bytes > spool->keep_bytes - bytes) return HN_OK;
+    entry->kept = hn_alloc(bytes, 1);
+    return entry->kept ? HN_OK : hn_no_memory(err, "the spool");
+}
+
+static void count_block(hn_spool *spool, const block_entry *entry, size_t bytes) {
+    spool->n++;
+    spool->rows += (uint64_t)entry->rows;
+    *(entry->kept ? &spool->kept_bytes : &spool->bytes) += bytes;
+    if (bytes > spool->most_bytes) spool->most_bytes = bytes;
+}
+
 hn_status hn_spool_add(hn_spool *spool, const hn_impressions *block, hn_pool *pool, hn_error *err) {
     HN_TRY(check_shape(spool, block, err));
     if (block->rows == 0) return HN_OK;
     HN_TRY(hn_grow(&spool->blocks, &spool->capacity, spool->n + 1, sizeof *spool->blocks, err));
     block_entry *const entry = &spool->blocks[spool->n];
-    *entry = (block_entry){spool->bytes, spool->rows, block->n_lists, block->rows,
-                           block->sampling != NULL};
+    *entry = (block_entry){.first_row = spool->rows,
+                           .n_lists = block->n_lists,
+                           .rows = block->rows,
+                           .sampled = block->sampling != NULL};
     spool_parts p = measure(spool, entry);
     const void *const from[PARTS] = {
         block->slots,   block->ordinal,  block->user,     block->lists,  block->table_rows,
         block->weights, block->sampling, block->scenario, block->labels, block->split};
     memcpy(p.from, from, sizeof from);
-    HN_TRY(write_parts(spool, &p, pool, err));
-    spool->n++;
-    spool->rows += (uint64_t)block->rows;
-    spool->bytes += p.total;
-    if (p.total > spool->most_bytes) spool->most_bytes = p.total;
-    return HN_OK;
+    HN_TRY(place(spool, entry, p.total, err));
+    const hn_status status = write_parts(spool, entry, &p, pool, err);
+    if (status == HN_OK)
+        count_block(spool, entry, p.total);
+    else
+        hn_free(entry->kept);
+    return status;
 }
 
 /* ---- Reading --------------------------------------------------------------------- */
@@ -184,11 +213,14 @@ static void mark_dropped(uint8_t *split, const hn_spool *spool, const block_entr
 hn_status hn_spool_read(hn_spool_buffer *out, const hn_spool *spool, int64_t block, hn_error *err) {
     const block_entry *const entry = &spool->blocks[block];
     const spool_parts p = measure(spool, entry);
-    HN_TRY(hn_grow(&out->bytes, &out->capacity, p.total, 1, err));
-    HN_TRY(hn_fd_read_at(spool->fd, out->bytes, p.total, entry->offset, spool->dir, err));
-    const uint8_t *at[PARTS + 1] = {out->bytes};
+    uint8_t *at[PARTS + 1] = {entry->kept};
+    if (!entry->kept) {
+        HN_TRY(hn_grow(&out->bytes, &out->capacity, p.total, 1, err));
+        HN_TRY(hn_fd_read_at(spool->fd, out->bytes, p.total, entry->offset, spool->dir, err));
+        at[0] = out->bytes;
+    }
     for (int32_t i = 0; i < PARTS; i++) at[i + 1] = at[i] + p.bytes[i];
-    mark_dropped(out->bytes + (at[9] - out->bytes), spool, entry);
+    mark_dropped(at[9], spool, entry); /* of a kept block: the same marks every time */
     out->first_row = entry->first_row;
     out->block = (hn_impressions){.rows = entry->rows,
                                   .log_slots = spool->log_slots,

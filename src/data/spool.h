@@ -1,5 +1,6 @@
-/* The spool: the digested log in an unnamed temporary file, so that a log (or a pipe) is
- * read once and fitted and encoded from here, block by block, by any worker. */
+/* The spool: the digested log, its first blocks in memory and the others in an unnamed
+ * temporary file, so that a log (or a pipe) is read once and fitted and encoded from here,
+ * block by block, by any worker. */
 #ifndef HN_DATA_SPOOL_H
 #define HN_DATA_SPOOL_H
 
@@ -8,6 +9,9 @@
 typedef struct hn_spool hn_spool;
 hn_status hn_spool_create(hn_spool **out, const char *dir, hn_error *err);
 void hn_spool_free(hn_spool *spool);
+/* Blocks that are added from now on are kept in memory while all of those take at most so
+ * many bytes. None is before this is called. */
+void hn_spool_keep(hn_spool *spool, uint64_t bytes);
 /* Appends the rows of a block (without identities and lines). */
 hn_status hn_spool_add(hn_spool *spool, const hn_impressions *block, hn_pool *pool, hn_error *err);
 int64_t hn_spool_blocks(const hn_spool *spool);
@@ -21,7 +25,7 @@ size_t hn_spool_block_bytes(const hn_spool *spool);
 void hn_spool_drop(hn_spool *spool, uint64_t *bits);
 
 typedef struct hn_spool_buffer { /* zero-initialise; one for each block read at a time */
-    hn_impressions block;        /* what was read, until the next read */
+    hn_impressions block;        /* what was read, until the next read; may be the spool's */
     uint64_t first_row;
     uint8_t *bytes;
     size_t capacity;
