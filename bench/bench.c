@@ -97,6 +97,7 @@ static bool take_option(bench *b, bool *as_json, const char *name, const char *v
         b->memory_bytes = (int64_t)atoi(value) << 20;
     else
         usage();
+    if (b->rounds < 1 || b->threads < 1) usage();
     return true;
 }
 
