@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-enum { PARTS = 10, WRITE_AT_ONCE = 1 << 17 };
+enum { PARTS = 10, WRITE_AT_ONCE = 1 << 17, SHELF_BYTES = 8 << 20 };
 
 typedef struct block_entry {
     uint8_t *kept;   /* in memory; NULL: in the file … */
@@ -19,13 +19,21 @@ typedef struct block_entry {
     bool sampled;
 } block_entry;
 
+/* Kept blocks stand on shelves, one behind the other: large allocations cost less. */
+typedef struct shelf {
+    struct shelf *next;
+    size_t used, bytes;
+    uint8_t *memory;
+} shelf;
+
 struct hn_spool {
     char *dir;
     int fd;
     block_entry *blocks;
     size_t n, capacity;
     uint64_t rows, bytes; /* bytes: in the file */
-    uint64_t kept_bytes, keep_bytes;
+    shelf *shelves;       /* the last one first */
+    uint64_t shelf_bytes, keep_bytes;
     size_t most_bytes;
     int32_t log_slots, tables, tasks;
     uint64_t *dropped;
@@ -68,7 +76,11 @@ hn_status hn_spool_create(hn_spool **out, const char *dir, hn_error *err) {
 void hn_spool_free(hn_spool *spool) {
     if (!spool) return;
     if (spool->fd >= 0) close(spool->fd);
-    for (size_t i = 0; i < spool->n; i++) hn_free(spool->blocks[i].kept);
+    for (shelf *s = spool->shelves, *next; s; s = next) {
+        next = s->next;
+        hn_free(s->memory);
+        hn_free(s);
+    }
     hn_free(spool->blocks);
     hn_free(spool->dropped);
     hn_free(spool->dir);
@@ -151,18 +163,41 @@ static hn_status check_shape(hn_spool *spool, const hn_impressions *block, hn_er
     return hn_fail(err, HN_FAILED, "blocks of the log have different shapes");
 }
 
+static hn_status add_shelf(hn_spool *spool, size_t bytes, hn_error *err) {
+    shelf *const added = hn_alloc_zero(1, sizeof *added);
+    if (!added) return hn_no_memory(err, "the spool");
+    added->bytes = bytes;
+    added->memory = hn_alloc(bytes, 1);
+    if (!added->memory) {
+        hn_free(added);
+        return hn_no_memory(err, "the spool");
+    }
+    added->next = spool->shelves;
+    spool->shelves = added;
+    spool->shelf_bytes += bytes;
+    return HN_OK;
+}
+
 /* Finds the block its place: in memory when it may be there. */
 static hn_status place(hn_spool *spool, block_entry *entry, size_t bytes, hn_error *err) {
+    const size_t room = (bytes + HN_ALIGN - 1) / HN_ALIGN * HN_ALIGN;
+    const shelf *const last = spool->shelves;
     entry->offset = spool->bytes;
-    if (bytes > spool->keep_bytes || spool->kept_bytes > spool->keep_bytes - bytes) return HN_OK;
-    entry->kept = hn_alloc(bytes, 1);
-    return entry->kept ? HN_OK : hn_no_memory(err, "the spool");
+    if (!last || last->bytes - last->used < room) {
+        const uint64_t left = spool->keep_bytes - spool->shelf_bytes;
+        const size_t wanted = left < SHELF_BYTES ? (size_t)left : SHELF_BYTES;
+        if (left < room) return HN_OK;
+        HN_TRY(add_shelf(spool, wanted < room ? room : wanted, err));
+    }
+    entry->kept = spool->shelves->memory + spool->shelves->used;
+    spool->shelves->used += room;
+    return HN_OK;
 }
 
 static void count_block(hn_spool *spool, const block_entry *entry, size_t bytes) {
     spool->n++;
     spool->rows += (uint64_t)entry->rows;
-    *(entry->kept ? &spool->kept_bytes : &spool->bytes) += bytes;
+    if (!entry->kept) spool->bytes += bytes;
     if (bytes > spool->most_bytes) spool->most_bytes = bytes;
 }
 
@@ -181,12 +216,9 @@ hn_status hn_spool_add(hn_spool *spool, const hn_impressions *block, hn_pool *po
         block->weights, block->sampling, block->scenario, block->labels, block->split};
     memcpy(p.from, from, sizeof from);
     HN_TRY(place(spool, entry, p.total, err));
-    const hn_status status = write_parts(spool, entry, &p, pool, err);
-    if (status == HN_OK)
-        count_block(spool, entry, p.total);
-    else
-        hn_free(entry->kept);
-    return status;
+    HN_TRY(write_parts(spool, entry, &p, pool, err));
+    count_block(spool, entry, p.total);
+    return HN_OK;
 }
 
 /* ---- Reading --------------------------------------------------------------------- */

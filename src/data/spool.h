@@ -10,7 +10,7 @@ typedef struct hn_spool hn_spool;
 hn_status hn_spool_create(hn_spool **out, const char *dir, hn_error *err);
 void hn_spool_free(hn_spool *spool);
 /* Blocks that are added from now on are kept in memory while all of those take at most so
- * many bytes. None is before this is called. */
+ * many bytes. None is before this is called; to be called once. */
 void hn_spool_keep(hn_spool *spool, uint64_t bytes);
 /* Appends the rows of a block (without identities and lines). */
 hn_status hn_spool_add(hn_spool *spool, const hn_impressions *block, hn_pool *pool, hn_error *err);
