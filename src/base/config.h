@@ -180,7 +180,6 @@ typedef struct hn_config_train {
 
 typedef struct hn_config_report {
     bool gauc;
-    double calibration_bins; /* reserved for the report */
 } hn_config_report;
 
 struct hn_config {

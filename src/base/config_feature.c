@@ -47,7 +47,7 @@ static const hn_option options[] = {
     {FIELD(integer), .type = &hn_value_int64, .kinds = ID | LIST, .min = 0, .max = IDS_MAX,
      .def = "0", .flags = HN_OPTION_NOT_SHARED,
      .meaning = "above 0: no vocabulary, the cell is an integer from 0 to this less one and is the "
-                "id itself"},
+                "id itself; refused for lists, which take a vocabulary or hash"},
     {FIELD(missing), .type = &hn_value_text, .kinds = ID | NUMBER | LIST, .min = 0, .max = 1000,
      .meaning = "the text to read where the cell has no value; absent: an id of its own, a "
                 "number's value 0, an empty list"},

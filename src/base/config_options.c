@@ -240,13 +240,6 @@ static const hn_option report_options[] = {
      .offset = offsetof(hn_config_report, gauc),
      .def = "true",
      .meaning = "AUC by user, where `user` is named: users with both classes, by the weight of their rows"},
-    {.name = "calibration_bins",
-     .type = &hn_value_real,
-     .offset = offsetof(hn_config_report, calibration_bins),
-     .min = 1,
-     .max = 1000,
-     .def = "10",
-     .meaning = "bins of calibration pictures"},
 };
 
 static const hn_config_section report_section = {.about = "What is measured.",

@@ -314,14 +314,11 @@ hn_value hn_reshape(hn_graph *graph, hn_value x, int32_t groups, int32_t cols) {
 
 /* ---- Elementwise -------------------------------------------------------------------------------- */
 
-/* How b is spread over a; stored in step.count. */
-enum { SAME, ROW_OF_PARAM, ONE_A_GROUP, ONE_BATCH };
-
 static int32_t spread(hn_shape a, hn_shape b) {
-    if (a.param == b.param && a.batch == b.batch && a.rows == b.rows && a.groups == b.groups && a.cols == b.cols) return SAME;
-    if (b.param && b.batch == 1 && b.rows == 1 && width_of(a) == width_of(b)) return ROW_OF_PARAM;
-    if (a.param == b.param && a.batch == b.batch && a.rows == b.rows && a.groups == b.groups && b.cols == 1) return ONE_A_GROUP;
-    if (a.param && b.param && b.batch == 1 && a.rows == b.rows && width_of(a) == width_of(b)) return ONE_BATCH;
+    if (a.param == b.param && a.batch == b.batch && a.rows == b.rows && a.groups == b.groups && a.cols == b.cols) return HN_SPREAD_SAME;
+    if (b.param && b.batch == 1 && b.rows == 1 && width_of(a) == width_of(b)) return HN_SPREAD_ROW;
+    if (a.param == b.param && a.batch == b.batch && a.rows == b.rows && a.groups == b.groups && b.cols == 1) return HN_SPREAD_GROUP;
+    if (a.param && b.param && b.batch == 1 && a.rows == b.rows && width_of(a) == width_of(b)) return HN_SPREAD_BATCH;
     return -1;
 }
 

@@ -35,12 +35,9 @@ void hn_op_concat_backward(hn_context *context, int32_t step) {
     }
 }
 
-/* How b of sum and product is spread over a (graph.c decides). */
-enum { SAME, ROW_OF_PARAM, ONE_A_GROUP, ONE_BATCH };
-
 static hn_real *spread_row(hn_view b, int32_t how, int32_t rows, int32_t row) {
-    if (how == ROW_OF_PARAM) return b.at;
-    if (how == ONE_BATCH) return b.at + (row % (b.rows ? b.rows : rows)) * b.ld;
+    if (how == HN_SPREAD_ROW) return b.at;
+    if (how == HN_SPREAD_BATCH) return b.at + (row % (b.rows ? b.rows : rows)) * b.ld;
     return b.at + row * b.ld;
 }
 
@@ -52,7 +49,7 @@ void hn_op_sum_forward(hn_context *context, int32_t step) {
     for (int32_t r = 0; r < y.rows; r++) {
         hn_real *to = y.at + r * y.ld;
         const hn_real *from = a.at + r * a.ld, *more = spread_row(b, s->count, y.rows, r);
-        for (int32_t c = 0; c < y.width; c++) to[c] = from[c] + more[s->count == ONE_A_GROUP ? c / cols : c];
+        for (int32_t c = 0; c < y.width; c++) to[c] = from[c] + more[s->count == HN_SPREAD_GROUP ? c / cols : c];
     }
 }
 
@@ -67,7 +64,7 @@ void hn_op_sum_backward(hn_context *context, int32_t step) {
         if (da.at) hn_add(dy.width, from, da.at + r * da.ld);
         if (!db.at) continue;
         hn_real *to = spread_row(db, s->count, dy.rows, r);
-        if (s->count != ONE_A_GROUP) hn_add(dy.width, from, to);
+        if (s->count != HN_SPREAD_GROUP) hn_add(dy.width, from, to);
         else for (int32_t c = 0; c < dy.width; c++) to[c / cols] += from[c];
     }
 }
@@ -80,7 +77,7 @@ void hn_op_product_forward(hn_context *context, int32_t step) {
     for (int32_t r = 0; r < y.rows; r++) {
         hn_real *to = y.at + r * y.ld;
         const hn_real *from = a.at + r * a.ld, *factor = spread_row(b, s->count, y.rows, r);
-        if (s->count != ONE_A_GROUP) hn_mul_to(y.width, from, factor, to);
+        if (s->count != HN_SPREAD_GROUP) hn_mul_to(y.width, from, factor, to);
         else for (int32_t c = 0; c < y.width; c++) to[c] = from[c] * factor[c / cols];
     }
 }
@@ -92,7 +89,7 @@ void hn_op_product_backward(hn_context *context, int32_t step) {
     const int32_t cols = hn_node_of(context, s->out)->shape.cols;
     const hn_view a = hn_at(context, s->in[0]), b = hn_at(context, s->in[1]);
     const hn_view da = hn_grad_in(context, s->in[0], -1, NULL), db = hn_grad_in(context, s->in[1], -1, NULL);
-    const bool group = s->count == ONE_A_GROUP;
+    const bool group = s->count == HN_SPREAD_GROUP;
     for (int32_t r = 0; r < dy.rows; r++) {
         const hn_real *from = dy.at + r * dy.ld, *ar = a.at + r * a.ld, *br = spread_row(b, s->count, dy.rows, r);
         for (int32_t c = 0; da.at && c < dy.width; c++) da.at[r * da.ld + c] += from[c] * br[group ? c / cols : c];

@@ -38,6 +38,11 @@ typedef enum hn_op_kind {
     HN_OPS
 } hn_op_kind;
 
+/* How b of sum and product is spread over a; kept in the step's count. */
+typedef enum hn_spread {
+    HN_SPREAD_SAME, HN_SPREAD_ROW, HN_SPREAD_GROUP, HN_SPREAD_BATCH
+} hn_spread;
+
 typedef struct hn_node { /* a value */
     hn_shape shape;
     int32_t step;      /* that makes it */
@@ -114,7 +119,7 @@ struct hn_session {
     bool failed;
 };
 
-/* Bytes of row-stage storages, and which of the two memories. */
+/* Rows of a row-stage storage in a session. */
 enum { HN_CAPACITY_ROWS = HN_TILE_ROWS + HN_TILE_SLACK };
 
 /* Everything an op's forward or backward may touch. session is NULL in the param stage. */
