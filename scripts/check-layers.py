@@ -15,9 +15,10 @@ MAY_INCLUDE = {
     "graph": {"base", "kernel"},
     "model": {"base", "kernel", "graph"},
     "data": {"base"},
+    "online": {"base", "data"},
     "bundle": {"base", "kernel", "graph", "model", "data"},
     "train": {"base", "kernel", "graph", "model", "data", "bundle"},
-    "serve": {"base", "kernel", "graph", "model", "data", "bundle"},
+    "serve": {"base", "kernel", "graph", "model", "data", "online", "bundle"},
     "simulate": {"base"},
     "cli": set(),
 }
