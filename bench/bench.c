@@ -12,7 +12,7 @@
 #include "kernel/kernel.h"
 
 static const char USAGE[] =
-    "usage: hinet_bench [OPTION …] [SECTION …]      sections: train, score, table, read; none: "
+    "usage: hinet_bench [OPTION …] [SECTION …]      sections: train, score, table, request, read; none: "
     "all\n"
     "  --json            figures as JSON on standard output\n"
     "  --seconds S       for each measurement (3)\n"
@@ -61,6 +61,7 @@ static struct section {
 } sections[] = {{"train", bench_train, false},
                 {"score", bench_score, false},
                 {"table", bench_table, false},
+                {"request", bench_request, false},
                 {"read", bench_read, false}};
 enum { SECTIONS = sizeof sections / sizeof *sections };
 

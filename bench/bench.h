@@ -28,6 +28,7 @@ double bench_peak(hn_pool *pool);
 void bench_train(bench *b);
 void bench_score(bench *b);
 void bench_table(bench *b);
+void bench_request(bench *b);
 void bench_read(bench *b);
 
 #endif

@@ -225,6 +225,95 @@ void bench_score(bench *b) {
     close_rig(&r);
 }
 
+/* ---- A request ---------------------------------------------------------------------------- */
+
+enum { CANDIDATES = 200 };
+
+typedef struct answering {
+    hn_graph *graph;
+    hn_plan *plan;
+    hn_scorer *scorer;
+    hn_scratch *scratch;
+    hn_real logits[2][CANDIDATES * TASKS]; /* all rows; the user's part once */
+} answering;
+
+static void open_answering(answering *a, const rig *r) {
+    hn_error err = {0};
+    static const uint64_t rows_of[SCENARIOS] = {1, 1, 1, 1, 1, 1};
+    if (hn_model_record(&a->graph, &r->w.layout, &r->w.config->model, &err) != HN_OK ||
+        hn_plan_create(&a->plan, a->graph, HN_MODE_INFER, &err) != HN_OK ||
+        hn_scorer_create(&a->scorer, a->plan, hn_trainer_params(r->trainer), rows_of, &err) !=
+            HN_OK ||
+        hn_scratch_create(&a->scratch, a->scorer, &err) != HN_OK)
+        bench_die(&err);
+}
+
+static void close_answering(answering *a) {
+    hn_scratch_free(a->scratch);
+    hn_scorer_free(a->scorer);
+    hn_plan_free(a->plan);
+    hn_graph_free(a->graph);
+}
+
+/* One user in one scenario: the first half of the inputs is the first row's. */
+static void make_request(hn_rows *out, const world *w) {
+    static uint32_t ids[CANDIDATES * INPUTS];
+    memcpy(ids, w->rows.ids, sizeof ids);
+    for (int32_t r = 1; r < CANDIDATES; r++)
+        memcpy(ids + r * INPUTS, ids, INPUTS / 2 * sizeof *ids);
+    *out = w->rows;
+    out->rows = CANDIDATES;
+    out->ids = ids;
+}
+
+static double request_seconds(answering *a, const hn_rows *rows, bool once) {
+    hn_error err = {0};
+    const double t = bench_now();
+    const hn_status status =
+        once ? hn_score_request(a->logits[1], a->scorer, a->scratch, rows, &err)
+             : hn_score(a->logits[0], a->scorer, a->scratch, rows, &err);
+    if (status != HN_OK) bench_die(&err);
+    return bench_now() - t;
+}
+
+/* The two ways by turns, the peak among them, so that all see the same machine. */
+void bench_request(bench *b) {
+    enum { MOST = 4000, BLOCK = 25 };
+    static double times[2][MOST];
+    rig r;
+    answering a;
+    hn_rows rows;
+    double peak = 0;
+    int32_t n = 0;
+    open_rig(&r, 1, INPUTS, 10000);
+    open_answering(&a, &r);
+    make_request(&rows, &r.w);
+    for (const double start = bench_now();
+         n + BLOCK <= MOST && (n < BLOCK || bench_now() - start < 2 * b->seconds);) {
+        for (int32_t i = 0; i < BLOCK; i++, n++)
+            for (int32_t way = 0; way < 2; way++) times[way][n] = request_seconds(&a, &rows, way);
+        const double now = hn_kernel_peak(0.05);
+        if (now > peak) peak = now;
+    }
+    if (memcmp(a.logits[0], a.logits[1], sizeof a.logits[0]) != 0) {
+        hn_error err;
+        hn_fail(&err, HN_FAILED, "the two ways of scoring a request differ");
+        bench_die(&err);
+    }
+    const double all = (double)hn_plan_flops(a.plan), shared = (double)hn_plan_shared_flops(a.plan);
+    for (int32_t way = 0; way < 2; way++) qsort(times[way], (size_t)n, sizeof **times, ascending);
+    bench_say(b, "request.peak", peak * 1e-9, "GFLOP/s, FMA peak of one core");
+    bench_say(b, "request.all_ms", times[0][0] * 1e3, "ms, 200 candidates, all rows, fastest");
+    bench_say(b, "request.all_median_ms", times[0][n / 2] * 1e3, "ms, median");
+    bench_say(b, "request.all_limit_ms", all * CANDIDATES / peak * 1e3, "ms at the peak");
+    bench_say(b, "request.once_ms", times[1][0] * 1e3, "ms, the user's part once, fastest");
+    bench_say(b, "request.once_median_ms", times[1][n / 2] * 1e3, "ms, median");
+    bench_say(b, "request.once_limit_ms",
+              ((all - shared) * CANDIDATES + shared) / peak * 1e3, "ms at the peak");
+    close_answering(&a);
+    close_rig(&r);
+}
+
 /* ---- Large tables
  * ------------------------------------------------------------------------------------ */
 

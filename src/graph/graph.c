@@ -137,6 +137,13 @@ static bool ready(hn_graph *graph, const char *op, const hn_value *values, int32
     return graph->error.status == HN_OK;
 }
 
+/* What is computed column by column from `from` keeps its shared part apart; `uniform`: and
+ * alike in all rows of a request. */
+static void keep_apart(hn_graph *graph, hn_value result, hn_value from, bool uniform) {
+    node(graph, result)->split = node(graph, from)->split;
+    node(graph, result)->uniform = uniform && node(graph, from)->uniform;
+}
+
 /* ---- Leaves --------------------------------------------------------------------------- */
 
 hn_value hn_input_x(hn_graph *graph, bool per_scenario) {
@@ -149,6 +156,7 @@ hn_value hn_input_x(hn_graph *graph, bool per_scenario) {
     if (x.id < 0) return x;
     const int32_t shared = graph->layout.shared_width;
     node(graph, x)->split = shared < graph->layout.width ? shared : 0;
+    node(graph, x)->uniform = true;
     node(graph, x)->needs_grad = graph->layout.n_tables > 0;
     return x;
 }
@@ -287,7 +295,7 @@ hn_value hn_concat(hn_graph *graph, const hn_value *values, int32_t n) {
     }
     hn_value result = append(graph, (hn_step){.op = HN_OP_CONCAT}, values, n, out, -1, 0);
     /* what follows the shared part of x keeps it apart: concat(x, more) */
-    if (result.id >= 0) node(graph, result)->split = node(graph, values[0])->split;
+    if (result.id >= 0) keep_apart(graph, result, values[0], true);
     return result;
 }
 
@@ -308,7 +316,7 @@ hn_value hn_reshape(hn_graph *graph, hn_value x, int32_t groups, int32_t cols) {
     s.groups = groups;
     s.cols = cols;
     hn_value result = append(graph, (hn_step){.op = HN_OP_VIEW}, &x, 1, s, x.id, 0);
-    if (result.id >= 0) node(graph, result)->split = node(graph, x)->split;
+    if (result.id >= 0) keep_apart(graph, result, x, true);
     return result;
 }
 
@@ -331,7 +339,7 @@ static hn_value binary(hn_graph *graph, hn_op_kind op, hn_value a, hn_value b) {
         return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: %d × %d and %d × %d numbers do not go together", hn_ops[op].name, as.groups,
                     as.cols, bs.groups, bs.cols);
     hn_value result = append(graph, (hn_step){.op = op, .count = how}, in, 2, as, -1, 0);
-    if (result.id >= 0) node(graph, result)->split = node(graph, a)->split;
+    if (result.id >= 0) keep_apart(graph, result, a, bs.param);
     return result;
 }
 
@@ -341,7 +349,8 @@ hn_value hn_product_of(hn_graph *graph, hn_value a, hn_value b) { return binary(
 static hn_value unary(hn_graph *graph, hn_step step, hn_value x) {
     if (!ready(graph, hn_ops[step.op].name, &x, 1)) return HN_NONE;
     hn_value result = append(graph, step, &x, 1, node(graph, x)->shape, -1, 0);
-    if (result.id >= 0) node(graph, result)->split = node(graph, x)->split;
+    /* a norm's mean is of all columns, so that it carries the item's into the shared ones */
+    if (result.id >= 0) keep_apart(graph, result, x, step.op != HN_OP_NORM);
     return result;
 }
 
@@ -371,7 +380,7 @@ hn_value hn_stop(hn_graph *graph, hn_value x) {
     hn_value result = append(graph, (hn_step){.op = HN_OP_STOP}, &x, 1, node(graph, x)->shape, x.id, 0);
     if (result.id >= 0) {
         node(graph, result)->needs_grad = false;
-        node(graph, result)->split = node(graph, x)->split;
+        keep_apart(graph, result, x, true);
     }
     return result;
 }

@@ -1,4 +1,5 @@
-/* embed: x = the embeddings and values of a row's inputs, one after another. Its backward
+/* embed: x = the embeddings and values of a row's inputs, one after another. Rows of one request
+ * take the user's and the context's part from the first of them. Its backward
  * is not here: tables have no dense gradient; a session hands dx to its caller, who merges
  * the rows of equal ids (hn_plan_table_row). */
 #include <string.h>
@@ -29,9 +30,9 @@ static void pool_list(const hn_context *context, const hn_input *input, int32_t 
     }
 }
 
-static void prefetch_row(const hn_context *context, int32_t row) {
+static void prefetch_row(const hn_context *context, int32_t row, int32_t from) {
     const hn_layout *layout = &context->plan->graph->layout;
-    for (int32_t i = 0; i < layout->n_inputs; i++) {
+    for (int32_t i = from; i < layout->n_inputs; i++) {
         const hn_input *input = &layout->inputs[i];
         if (input->kind == HN_INPUT_ID)
             __builtin_prefetch(table_row(context, input, context->rows->ids[(int64_t)row * layout->ids + input->slot],
@@ -39,10 +40,11 @@ static void prefetch_row(const hn_context *context, int32_t row) {
     }
 }
 
-static void embed_row(const hn_context *context, int32_t row, hn_real *x) {
+/* Inputs from the `from`th on. */
+static void embed_row(const hn_context *context, int32_t row, int32_t from, hn_real *x) {
     const hn_layout *layout = &context->plan->graph->layout;
     const hn_rows *rows = context->rows;
-    for (int32_t i = 0; i < layout->n_inputs; i++) {
+    for (int32_t i = from; i < layout->n_inputs; i++) {
         const hn_input *input = &layout->inputs[i];
         hn_real *to = x + input->column;
         if (input->kind == HN_INPUT_VALUE) *to = (hn_real)rows->values[(int64_t)row * layout->values + input->slot];
@@ -53,12 +55,23 @@ static void embed_row(const hn_context *context, int32_t row, hn_real *x) {
     }
 }
 
+/* The first input of the item; those before it make the shared columns. */
+static int32_t first_of_item(const hn_layout *layout) {
+    int32_t i = 0;
+    while (i < layout->n_inputs && layout->inputs[i].column < layout->shared_width) i++;
+    return i;
+}
+
 void hn_op_embed_forward(hn_context *context, int32_t step) {
     enum { AHEAD = 4 };
     const hn_view x = hn_at(context, hn_step_of(context, step)->out);
+    const hn_layout *layout = &context->plan->graph->layout;
+    const int32_t own = context->session->sharing ? first_of_item(layout) : 0;
     for (int32_t r = 0; r < context->n; r++) {
-        if (r + AHEAD < context->n) prefetch_row(context, context->first + r + AHEAD);
-        embed_row(context, context->first + r, x.at + r * x.ld);
+        hn_real *to = x.at + r * x.ld;
+        if (r + AHEAD < context->n) prefetch_row(context, context->first + r + AHEAD, own);
+        embed_row(context, context->first + r, r ? own : 0, to);
+        if (r && own) memcpy(to, x.at, (size_t)layout->shared_width * sizeof *to);
     }
 }
 

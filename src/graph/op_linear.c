@@ -2,11 +2,14 @@
  *
  * forward   for each run of rows (one run, or one a scenario) and each group g:
  *             y_g = x_g·W_g, where x keeps a shared part apart: (x_s·W_s) + x_i·W_i;
- *           then b and the activation in one pass.
+ *           then b and the activation in one pass. For rows of one request x_s·W_s is the
+ *           same in all: computed for one row, kept for the request's next tiles.
  * backward  dy ← dy ⊙ act'(y);  db += Σ dy;  dW_g += x_gᵀ·dy_g;  dx_g += dy_g·W_gᵀ
  *
  * A padded product spills into the rows behind its run; runs go in row order, and each run
  * first overwrites its own rows, so what was spilled into them is gone. */
+#include <string.h>
+
 #include "graph/ops.h"
 #include "kernel/clones.h"
 
@@ -61,6 +64,20 @@ HN_CLONES static void relu_back_sum(int64_t rows, int64_t cols, const hn_real *y
         }
 }
 
+/* y = x_s·W_s of the first row, in all rows. */
+static bool spread_shared(const hn_context *context, int32_t step, const part *p, int32_t n, const hn_real *x, const hn_real *w,
+                          hn_view y) {
+    hn_session *session = context->session;
+    hn_real *kept = session->shared + context->plan->shared[step];
+    const size_t bytes = (size_t)p->n * sizeof *kept;
+    if (!session->kept) {
+        if (!hn_product_run(&p->products[0], 1, x, w, y.at, false)) return false;
+        memcpy(kept, y.at, bytes);
+    }
+    for (int32_t r = 0; r < n; r++) memcpy(y.at + r * y.ld, kept, bytes);
+    return true;
+}
+
 /* The run of scenario `scenario` (or the whole tile) forward. */
 static bool run_forward(const hn_context *context, int32_t step, int32_t scenario, int32_t first, int32_t n) {
     const hn_step *s = hn_step_of(context, step);
@@ -68,11 +85,13 @@ static bool run_forward(const hn_context *context, int32_t step, int32_t scenari
     const hn_view x = hn_at(context, s->in[0]), w = hn_at(context, s->in[1]), y = hn_at(context, s->out);
     const hn_real *xr = x.at + first * x.ld, *wr = w.at + (int64_t)scenario * p.groups * p.matrix;
     hn_real *yr = y.at + first * y.ld;
+    const bool sharing = context->session->sharing && context->plan->shared[step] != HN_NOT_SHARED;
     bool ok = true;
     for (int32_t g = 0; g < p.groups; g++) {
         const hn_real *xg = xr + (int64_t)g * p.k, *wg = wr + g * p.matrix;
         hn_real *yg = yr + (int64_t)g * p.n;
-        ok &= hn_product_run(&p.products[0], n, xg, wg, yg, false);
+        ok &= sharing ? spread_shared(context, step, &p, n, xg, wg, (hn_view){.at = yg, .ld = y.ld})
+                      : hn_product_run(&p.products[0], n, xg, wg, yg, false);
         if (p.split) ok &= hn_product_run(&p.products[1], n, xg + p.split, wg + (int64_t)p.split * p.n, yg, true);
     }
     const hn_real *bias = s->in[2] < 0 ? NULL : hn_at(context, s->in[2]).at + (int64_t)scenario * y.width;

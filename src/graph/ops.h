@@ -49,6 +49,7 @@ typedef struct hn_node { /* a value */
     int32_t storage;
     int32_t column;    /* first column in the storage's rows */
     int32_t split;     /* columns of the shared (user and context) part of x; 0: not kept apart */
+    bool uniform;      /* the rows of one request agree in those columns */
     bool needs_grad;
 } hn_node;
 
@@ -93,6 +94,8 @@ struct hn_graph {
 
 typedef struct hn_run_rows { int32_t scenario, first, n; } hn_run_rows; /* a run of a tile */
 
+#define HN_NOT_SHARED SIZE_MAX
+
 struct hn_plan {
     const hn_graph *graph;
     hn_mode mode;
@@ -102,12 +105,15 @@ struct hn_plan {
     size_t *offset, *grad_offset;     /* [storages], in numbers */
     size_t session_count, session_grad_count, leaf_count, block_count;
     hn_product *products;             /* [2 × steps]: linear's shared and item part */
+    size_t *shared;                   /* [steps] a linear's shared part in a session's `shared`; HN_NOT_SHARED: none */
+    size_t shared_count;
+    double cost[HN_TILE_ROWS + 1];    /* of a request's tile by its rows: numbers multiplied, about */
     hn_param_info *params;
     int32_t n_params;
     hn_chunk *chunks;
     int32_t n_chunks;
     int32_t *first_chunk;             /* [storages]; -1: none */
-    int64_t flops;
+    int64_t flops, shared_flops;
 };
 
 struct hn_session {
@@ -116,6 +122,8 @@ struct hn_session {
     uint8_t *written;                 /* [storages] gradient holds something */
     hn_run_rows *runs;                /* [HN_TILE_ROWS] */
     int32_t n_runs;
+    hn_real *shared;                  /* [shared_count] x_s·W_s of the request that runs */
+    bool sharing, kept;               /* the tile is of one request; `shared` is known already */
     bool failed;
 };
 
@@ -167,6 +175,9 @@ hn_view hn_grad_in(const hn_context *context, int32_t value, int32_t chunk, bool
 
 static inline const hn_node *hn_node_of(const hn_context *c, int32_t value) { return &c->plan->graph->nodes[value]; }
 static inline const hn_step *hn_step_of(const hn_context *c, int32_t step) { return &c->plan->graph->steps[step]; }
+
+/* Fills plan->cost (tiling.c). */
+void hn_plan_weigh_tiles(hn_plan *plan);
 
 /* The loss at the logits; part of backward (loss.c). */
 void hn_loss_backward(hn_context *context, const double *scale, double *loss);

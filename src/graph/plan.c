@@ -175,6 +175,23 @@ static hn_status probe_linear(hn_plan *plan, int32_t index, hn_error *err) {
     return split ? hn_product_init(&plan->products[2 * index + 1], n, k - split, lda, n, ldc, err) : HN_OK;
 }
 
+/* Which products of a request share a part, and where a session keeps it. */
+static void place_shared(hn_plan *plan) {
+    const hn_graph *graph = plan->graph;
+    for (size_t i = 0; i < graph->n_steps; i++) plan->shared[i] = HN_NOT_SHARED;
+    if (plan->mode == HN_MODE_TRAIN) return;
+    for (int32_t i = 0; i < plan->n_row_steps; i++) {
+        const hn_step *step = &graph->steps[plan->row_steps[i]];
+        if (step->op != HN_OP_LINEAR || step->count != 1) continue;
+        const hn_node *x = &graph->nodes[step->in[0]];
+        if (x->split == 0 || !x->uniform) continue;
+        const hn_shape y = graph->nodes[step->out].shape;
+        plan->shared[plan->row_steps[i]] = plan->shared_count;
+        plan->shared_count += padded((size_t)y.groups * (size_t)y.cols);
+        plan->shared_flops += (int64_t)2 * y.groups * y.cols * x->split;
+    }
+}
+
 /* ---- Together ---------------------------------------------------------------------------------- */
 
 static bool allocate(hn_plan *plan) {
@@ -188,10 +205,11 @@ static bool allocate(hn_plan *plan) {
     plan->grad_offset = hn_alloc_zero(storages, sizeof *plan->grad_offset);
     plan->first_chunk = hn_alloc_zero(storages, sizeof *plan->first_chunk);
     plan->products = hn_alloc_zero(2 * steps, sizeof *plan->products);
+    plan->shared = hn_alloc_zero(steps, sizeof *plan->shared);
     plan->params = hn_alloc_zero(steps, sizeof *plan->params);
     plan->chunks = hn_alloc_zero(all_chunks(graph) + 1, sizeof *plan->chunks);
     return plan->row_steps && plan->param_steps && plan->storage && plan->column && plan->offset && plan->grad_offset &&
-           plan->first_chunk && plan->products && plan->params && plan->chunks;
+           plan->first_chunk && plan->products && plan->shared && plan->params && plan->chunks;
 }
 
 static hn_status fill(hn_plan *plan, hn_error *err) {
@@ -210,6 +228,8 @@ static hn_status fill(hn_plan *plan, hn_error *err) {
     else HN_TRY(place_rows_sharing(plan, err));
     for (int32_t i = 0; i < plan->n_row_steps; i++)
         if (graph->steps[plan->row_steps[i]].op == HN_OP_LINEAR) HN_TRY(probe_linear(plan, plan->row_steps[i], err));
+    place_shared(plan);
+    hn_plan_weigh_tiles(plan);
     return HN_OK;
 }
 
@@ -240,6 +260,7 @@ void hn_plan_free(hn_plan *plan) {
     hn_free(plan->grad_offset);
     hn_free(plan->first_chunk);
     hn_free(plan->products);
+    hn_free(plan->shared);
     hn_free(plan->params);
     hn_free(plan->chunks);
     hn_free(plan);
@@ -250,6 +271,7 @@ const hn_layout *hn_plan_layout(const hn_plan *plan) { return &plan->graph->layo
 bool hn_plan_all_heads(const hn_plan *plan) { return plan->graph->all_heads; }
 bool hn_plan_per_scenario(const hn_plan *plan) { return plan->graph->per_scenario; }
 int64_t hn_plan_flops(const hn_plan *plan) { return plan->flops; }
+int64_t hn_plan_shared_flops(const hn_plan *plan) { return plan->shared_flops; }
 int32_t hn_plan_params(const hn_plan *plan) { return plan->n_params; }
 const hn_param_info *hn_plan_param(const hn_plan *plan, int32_t i) { return &plan->params[i]; }
 int32_t hn_plan_chunks(const hn_plan *plan) { return plan->n_chunks; }

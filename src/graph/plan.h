@@ -21,6 +21,7 @@ int32_t hn_plan_heads(const hn_plan *plan);   /* logits of a row: T, or M·T wit
 bool hn_plan_all_heads(const hn_plan *plan);
 bool hn_plan_per_scenario(const hn_plan *plan); /* embedding tables by scenario */
 int64_t hn_plan_flops(const hn_plan *plan);   /* of the products, forward, one row, own heads only */
+int64_t hn_plan_shared_flops(const hn_plan *plan); /* of these, those that a request computes once */
 
 /* ---- Parameters --------------------------------------------------------------------- */
 
@@ -92,6 +93,15 @@ size_t hn_session_bytes(const hn_plan *plan);
  * NULL: oneDNN out of memory (sticky until the session is freed). */
 const hn_real *hn_session_forward(hn_session *session, const hn_params *params, const hn_rows *rows,
                                   int32_t first, int32_t n, uint64_t seed, uint64_t step);
+/* The same for rows of one request (inference plans only): they agree in scenario and in all
+ * inputs of the sides user and context. What the shared columns of x add to each product is
+ * computed for one row and given to all; the bits are those of hn_session_forward. again: the
+ * rows are more of the request of the call before, so that even that row is known. */
+const hn_real *hn_session_forward_request(hn_session *session, const hn_params *params, const hn_rows *rows,
+                                          int32_t first, int32_t n, bool again);
+/* How many rows each tile of a request of `rows` rows should have (the last one: what is
+ * left), so that the least is computed beyond them. */
+int32_t hn_plan_tile(const hn_plan *plan, int32_t rows);
 /* After forward of the same rows, seed and step. scale [M·T] multiplies a row's weight in each cell (λ over
  * the batch's sum; one for each head with all_heads). Adds Σ w·BCE to loss [M·T] (by head
  * with all_heads), writes dx [n][width] at the caller's rows, adds to grads. */

@@ -4,7 +4,7 @@
 #include "graph/ops.h"
 
 size_t hn_session_bytes(const hn_plan *plan) {
-    return (plan->session_count + plan->session_grad_count) * sizeof(hn_real);
+    return (plan->session_count + plan->session_grad_count + plan->shared_count) * sizeof(hn_real);
 }
 
 hn_status hn_session_create(hn_session **out, const hn_plan *plan, hn_error *err) {
@@ -16,7 +16,8 @@ hn_status hn_session_create(hn_session **out, const hn_plan *plan, hn_error *err
     session->grads = hn_alloc_zero(plan->session_grad_count + 1, sizeof(hn_real));
     session->written = hn_alloc_zero(plan->graph->n_storages + 1, 1);
     session->runs = hn_alloc_zero(HN_TILE_ROWS, sizeof *session->runs);
-    if (!session->memory || !session->grads || !session->written || !session->runs) {
+    session->shared = hn_alloc_zero(plan->shared_count + 1, sizeof(hn_real));
+    if (!session->memory || !session->grads || !session->written || !session->runs || !session->shared) {
         hn_session_free(session);
         return hn_no_memory(err, "a session");
     }
@@ -30,6 +31,7 @@ void hn_session_free(hn_session *session) {
     hn_free(session->grads);
     hn_free(session->written);
     hn_free(session->runs);
+    hn_free(session->shared);
     hn_free(session);
 }
 
@@ -50,8 +52,8 @@ static hn_context row_context(hn_session *session, const hn_params *params, cons
     return context;
 }
 
-const hn_real *hn_session_forward(hn_session *session, const hn_params *params, const hn_rows *rows, int32_t first, int32_t n,
-                                  uint64_t seed, uint64_t step) {
+static const hn_real *run_steps(hn_session *session, const hn_params *params, const hn_rows *rows, int32_t first, int32_t n,
+                                uint64_t seed, uint64_t step) {
     const hn_plan *plan = session->plan;
     if (session->failed) return NULL;
     find_runs(session, rows, first, n);
@@ -62,6 +64,19 @@ const hn_real *hn_session_forward(hn_session *session, const hn_params *params, 
         hn_ops[plan->graph->steps[plan->row_steps[i]].op].forward(&context, plan->row_steps[i]);
     session->failed = context.failed;
     return session->failed ? NULL : hn_at(&context, plan->graph->logits).at;
+}
+
+const hn_real *hn_session_forward(hn_session *session, const hn_params *params, const hn_rows *rows, int32_t first, int32_t n,
+                                  uint64_t seed, uint64_t step) {
+    session->sharing = false;
+    return run_steps(session, params, rows, first, n, seed, step);
+}
+
+const hn_real *hn_session_forward_request(hn_session *session, const hn_params *params, const hn_rows *rows, int32_t first,
+                                          int32_t n, bool again) {
+    session->sharing = true;
+    session->kept = again;
+    return run_steps(session, params, rows, first, n, 0, 0);
 }
 
 /* The gradient of x, to the caller's rows; 0 where nothing flowed. */

@@ -47,5 +47,11 @@ void hn_scratch_free(hn_scratch *scratch);
  * the logits as a member of each known one). Any number of rows, any order. */
 hn_status hn_score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
                    const hn_rows *rows, hn_error *err);
+/* The same, to the bit, for the rows of one request: all are of one scenario (which may be
+ * unknown) and have the same ids, lists and values in the inputs of the sides user and
+ * context. What those add to the network is computed once. Rows of several scenarios go the
+ * way of hn_score; other inputs are not compared. */
+hn_status hn_score_request(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
+                           const hn_rows *rows, hn_error *err);
 
 #endif

@@ -112,9 +112,19 @@ static const hn_real *own_heads(const hn_scorer *scorer, const hn_real *row, int
                                            : row;
 }
 
+/* What is known of a tile's rows. */
+typedef enum rows_kind {
+    ANY,     /* nothing */
+    REQUEST, /* they are of one request */
+    AGAIN    /* of the request of the tile before, in the same scenario */
+} rows_kind;
+
 static hn_status forward(const hn_real **out, const hn_scorer *scorer, hn_scratch *scratch,
-                         const hn_rows *rows, int32_t first, int32_t n, hn_error *err) {
-    *out = hn_session_forward(scratch->session, scorer->params, rows, first, n, 0, 0);
+                         rows_kind kind, const hn_rows *rows, int32_t first, int32_t n, hn_error *err) {
+    *out = kind == ANY
+               ? hn_session_forward(scratch->session, scorer->params, rows, first, n, 0, 0)
+               : hn_session_forward_request(scratch->session, scorer->params, rows, first, n,
+                                            kind == AGAIN);
     return *out ? HN_OK
                 : hn_fail(err, HN_NO_MEMORY,
                           "the matrix library found no memory for a tile of %d rows", n);
@@ -162,9 +172,11 @@ static void hand_over(hn_real *logits, const hn_scorer *scorer, const hn_real *f
                own_heads(scorer, from + (size_t)i * heads, scenario[i]), tasks * sizeof *logits);
 }
 
-/* The mean, weighted by training rows, of the logits as a member of each known scenario. */
+/* The mean, weighted by training rows, of the logits as a member of each known scenario.
+ * rows->scenario is the tile's own. */
 static hn_status score_unknown(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
-                               const hn_rows *rows, const uint32_t *order, hn_error *err) {
+                               rows_kind kind, const hn_rows *rows, const uint32_t *order,
+                               hn_error *err) {
     const int32_t tasks = scorer->layout->tasks, heads = hn_plan_heads(scorer->plan),
                   n = rows->rows;
     memset(scratch->sums, 0, (size_t)n * (size_t)tasks * sizeof *scratch->sums);
@@ -172,7 +184,7 @@ static hn_status score_unknown(hn_real *logits, const hn_scorer *scorer, hn_scra
         if (scorer->share[j] == 0) continue;
         for (int32_t i = 0; i < n; i++) scratch->tile.scenario[i] = (uint16_t)j;
         const hn_real *found = NULL;
-        HN_TRY(forward(&found, scorer, scratch, rows, 0, n, err));
+        HN_TRY(forward(&found, scorer, scratch, kind, rows, 0, n, err));
         for (int32_t i = 0; i < n; i++)
             for (int32_t t = 0; t < tasks; t++)
                 scratch->sums[i * tasks + t] +=
@@ -181,7 +193,7 @@ static hn_status score_unknown(hn_real *logits, const hn_scorer *scorer, hn_scra
     }
     for (int32_t i = 0; i < n; i++)
         for (int32_t t = 0; t < tasks; t++)
-            logits[(size_t)order[i] * (size_t)tasks + (size_t)t] =
+            logits[(order ? order[i] : (size_t)i) * (size_t)tasks + (size_t)t] =
                 (hn_real)scratch->sums[i * tasks + t];
     return HN_OK;
 }
@@ -208,7 +220,7 @@ static hn_status score_sorted(hn_real *logits, const hn_scorer *scorer, hn_scrat
     for (int32_t first = 0; first < rows->rows; first += HN_TILE_ROWS) {
         const int32_t left = rows->rows - first, n = left < HN_TILE_ROWS ? left : HN_TILE_ROWS;
         const hn_real *found = NULL;
-        HN_TRY(forward(&found, scorer, scratch, rows, first, n, err));
+        HN_TRY(forward(&found, scorer, scratch, ANY, rows, first, n, err));
         hand_over(logits + (size_t)first * tasks, scorer, found, rows->scenario + first, NULL, n);
     }
     return HN_OK;
@@ -237,9 +249,9 @@ static hn_status score_gathered(hn_real *logits, const hn_scorer *scorer, hn_scr
                                 hn_error *err) {
     hn_rows gathered;
     HN_TRY(gather(&gathered, &scratch->tile, scorer->layout, rows, order, n, err));
-    if (!known) return score_unknown(logits, scorer, scratch, &gathered, order, err);
+    if (!known) return score_unknown(logits, scorer, scratch, ANY, &gathered, order, err);
     const hn_real *found = NULL;
-    HN_TRY(forward(&found, scorer, scratch, &gathered, 0, n, err));
+    HN_TRY(forward(&found, scorer, scratch, ANY, &gathered, 0, n, err));
     hand_over(logits, scorer, found, gathered.scenario, order, n);
     return HN_OK;
 }
@@ -266,6 +278,59 @@ hn_status hn_score(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch
                    const hn_rows *rows, hn_error *err) {
     const int32_t saved = hn_kernel_enter();
     const hn_status status = score(logits, scorer, scratch, rows, err);
+    hn_kernel_leave(saved);
+    return status;
+}
+
+/* ---- One request ----------------------------------------------------------------------------- */
+
+static bool one_scenario(const hn_rows *rows) {
+    for (int32_t r = 1; r < rows->rows; r++)
+        if (rows->scenario[r] != rows->scenario[0]) return false;
+    return true;
+}
+
+/* Rows first … first + n - 1 with the tile's own scenarios. */
+static hn_rows part_of(const hn_rows *rows, const hn_layout *layout, const tile *own, int32_t first,
+                       int32_t n) {
+    const size_t from = (size_t)first;
+    hn_rows part = {.rows = n, .scenario = own->scenario, .list_ids = rows->list_ids};
+    part.ids = rows->ids ? rows->ids + from * (size_t)layout->ids : NULL;
+    part.values = rows->values ? rows->values + from * (size_t)layout->values : NULL;
+    part.list_begin = rows->list_begin ? rows->list_begin + from * (size_t)layout->lists : NULL;
+    return part;
+}
+
+static hn_status score_request_tile(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
+                                    const hn_rows *rows, int32_t first, int32_t n, hn_error *err) {
+    hn_real *to = logits + (size_t)first * (size_t)scorer->layout->tasks;
+    if (rows->scenario[first] == HN_SCENARIO_UNKNOWN) {
+        const hn_rows part = part_of(rows, scorer->layout, &scratch->tile, first, n);
+        return score_unknown(to, scorer, scratch, REQUEST, &part, NULL, err);
+    }
+    const hn_real *found = NULL;
+    HN_TRY(forward(&found, scorer, scratch, first ? AGAIN : REQUEST, rows, first, n, err));
+    hand_over(to, scorer, found, rows->scenario + first, NULL, n);
+    return HN_OK;
+}
+
+static hn_status score_request(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
+                               const hn_rows *rows, hn_error *err) {
+    bool sorted = true;
+    HN_TRY(check_rows(&sorted, scorer, rows, err));
+    if (!one_scenario(rows)) return score(logits, scorer, scratch, rows, err);
+    const int32_t most = hn_plan_tile(scorer->plan, rows->rows);
+    for (int32_t first = 0; first < rows->rows; first += most) {
+        const int32_t left = rows->rows - first, n = left < most ? left : most;
+        HN_TRY(score_request_tile(logits, scorer, scratch, rows, first, n, err));
+    }
+    return HN_OK;
+}
+
+hn_status hn_score_request(hn_real *logits, const hn_scorer *scorer, hn_scratch *scratch,
+                           const hn_rows *rows, hn_error *err) {
+    const int32_t saved = hn_kernel_enter();
+    const hn_status status = score_request(logits, scorer, scratch, rows, err);
     hn_kernel_leave(saved);
     return status;
 }
