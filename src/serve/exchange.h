@@ -13,6 +13,7 @@ typedef struct hn_exchange {
     const void *body;
     size_t body_bytes;
     const char *content_type;  /* "" when absent */
+    const char *authorization; /* "" when absent */
     const char *trace;         /* W3C traceparent as received, or one made here */
     int64_t json_bytes;        /* Inference-Header-Content-Length; -1: absent */
     int64_t arrived_ns, deadline_ns; /* CLOCK_MONOTONIC */
@@ -21,6 +22,8 @@ typedef struct hn_exchange {
     int32_t status;            /* 200 … */
     hn_text answer;
     const char *answer_type;   /* static text; "application/json" by default */
+    const char *allow;         /* static text of a 405's Allow header; NULL: none */
+    int32_t retry_seconds;     /* Retry-After when > 0 */
     int64_t answer_json_bytes; /* sent as Inference-Header-Content-Length when ≥ 0; starts -1 */
 } hn_exchange;
 
