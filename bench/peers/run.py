@@ -1,7 +1,8 @@
-"""Measures hinet against its peers: PyTorch in training, polars in reading a log.
+"""Measures hinet against its peers: PyTorch in training, onnxruntime in answering a request, polars
+in reading a log.
 
 All runs of a round follow one another, ours first, with the same number of threads; a ratio is
-taken within a round. Usage: run.py [--only train|read] [--rounds N] [--seconds S]
+taken within a round. Usage: run.py [--only train|request|read] [--rounds N] [--seconds S]
 [--inputs given|embeddings] [--threads N] [--bench PROGRAM] [--json FILE].
 The table goes to standard output, what is going on to standard error.
 """
@@ -99,6 +100,30 @@ def measure_train(options):
     return [best, plain]
 
 
+# ---- A request -----------------------------------------------------------------------
+
+
+def measure_request(options):
+    """One thread each; the fastest of a round against the fastest, and the medians."""
+    goals = {"plain": 2.5, "best": 1.8}
+    names = {"plain": "onnxruntime, plain export", "best": "onnxruntime, best graph"}
+    rows = {}
+    for peer in goals:
+        rows[peer, "fastest"] = Ratio(f"200 candidates / {names[peer]}", "ms", goals[peer], speed=False)
+        rows[peer, "median"] = Ratio("  medians", "ms", speed=False)
+        rows[peer, "all"] = Ratio("  ours with all rows in full", "ms", speed=False)
+    limit = Ratio("  of the FMA limit, user's part once", "ms", speed=False)
+    for _ in range(options.rounds):
+        ours = figures([options.bench, "--json", "--seconds", options.seconds, "request"], 1)
+        theirs = figures([sys.executable, HERE / "onnx_request.py", "--seconds", options.seconds], 1)
+        for peer in goals:
+            rows[peer, "fastest"].add(ours["request.once_ms"], theirs[peer]["fastest"])
+            rows[peer, "median"].add(ours["request.once_median_ms"], theirs[peer]["median"])
+            rows[peer, "all"].add(ours["request.all_ms"], theirs[peer]["fastest"])
+        limit.add(ours["request.once_ms"], ours["request.once_limit_ms"])
+    return [*rows.values(), limit]
+
+
 # ---- Reading -------------------------------------------------------------------------
 
 
@@ -179,7 +204,7 @@ def show(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["train", "read"])
+    parser.add_argument("--only", choices=["train", "request", "read"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4, help="for each measurement of a training step")
     parser.add_argument("--threads", type=int, default=2)
@@ -193,9 +218,11 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
     ratios = []
-    if options.only != "read":
+    if options.only in (None, "train"):
         ratios += measure_train(options)
-    if options.only != "train":
+    if options.only in (None, "request"):
+        ratios += measure_request(options)
+    if options.only in (None, "read"):
         if LOG.exists():
             ratios += measure_read(options)
         else:
