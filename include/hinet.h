@@ -172,6 +172,40 @@ typedef struct hn_simulate_options {
 HN_API HN_MUST_USE hn_status hn_simulate(hn_report **out, const hn_simulate_options *options,
                                          const hn_run *run, hn_error *err);
 
+/* ---- Experiments on users ------------------------------------------------------ */
+
+typedef struct hn_abtest_options {
+    const char *layer;   /* of the column arm_LAYER; NULL: the only one */
+    const char *control; /* the arm to compare with; NULL: control, base, baseline, or the
+                            first by name */
+    const char *click, *order; /* tasks; NULL: "click", "order" */
+    const char *shares;  /* "ARM=WEIGHT,…" as configured; NULL: equal ones */
+    const char *pre;     /* a joined log of the time before, for CUPED; NULL: none */
+    bool has_pre_until;
+    int64_t pre_until_ms; /* rows with a lower time_ms are of the time before */
+    double confidence;    /* of the intervals; 0: 0.95 */
+} hn_abtest_options;
+/* Compares the arms of an experiment, by scenario and over all, from joined logs (columns
+ * user, scenario, time_ms, arm_LAYER, the tasks, ORDER_value): rates by the delta method and
+ * means a user by Welch's t, with the user as the unit. A mismatch of the sample ratio is no
+ * failure: it is logged as a warning, stands first in the text, and in the JSON as
+ * sample_ratio.mismatch. Memory grows with users, not rows. */
+HN_API HN_MUST_USE hn_status hn_abtest(hn_report **out, const char *const *files, size_t n_files,
+                                       const hn_abtest_options *options, const hn_run *run,
+                                       hn_error *err);
+
+typedef struct hn_live_options {
+    const char *url;     /* of a hinet server, http://HOST:PORT */
+    const char *against; /* a second server, for the true gain of its lists; NULL: none */
+    const char *data;    /* folder of the simulated platform (truth.json); NULL: that of rows, seed */
+    int64_t rows, requests;
+    uint64_t seed;
+} hn_live_options;
+/* Sends requests of simulated users to a running server, shows them the ranked items, and
+ * writes what they do into run->out_dir: clicks.csv and orders.csv. */
+HN_API HN_MUST_USE hn_status hn_simulate_live(hn_report **out, const hn_live_options *options,
+                                              const hn_run *run, hn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

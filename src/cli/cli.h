@@ -27,6 +27,21 @@
       " [$TMPDIR or this folder]")                                                           \
     X(JSON, "json", NULL, "the report as JSON")                                              \
     X(QUIET, "quiet", NULL, "no progress and no messages but warnings and errors")           \
+    X(LAYER, "layer", "NAME", "the layer of the experiment [the only one in the log]")       \
+    X(CONTROL, "control", "ARM",                                                             \
+      "the arm to compare with [control, base, baseline, or the first by name]")             \
+    X(CLICK_TASK, "click", "TASK", "the task that counts as a click [click]")                \
+    X(ORDER_TASK, "order", "TASK", "the task that counts as an order [order]")               \
+    X(CONFIDENCE, "confidence", "C", "of the intervals, 0.5 to less than 1 [0.95]")          \
+    X(SHARES, "shares", "ARM=W,...", "what share of the users each arm should have [equal]") \
+    X(PRE, "pre", "FILE", "a joined log of the time before, for CUPED")                      \
+    X(PRE_UNTIL, "pre-until", "MS",                                                          \
+      "rows before this time (milliseconds since 1970) are the time before")                 \
+    X(SERVE, "serve", "URL", "send live requests to this server instead, http://HOST:PORT")  \
+    X(AGAINST, "against", "URL",                                                             \
+      "and to this one: the true gain of its lists over the first one's")                    \
+    X(REQUESTS, "requests", "N", "live requests [1000]")                                     \
+    X(DATA, "data", "DIR", "the simulated platform whose users come [that of --rows]")       \
     X(HELP, "help", NULL, "this text")
 
 typedef enum cli_option {
@@ -36,7 +51,7 @@ typedef enum cli_option {
         CLI_OPTIONS
 } cli_option;
 
-#define CLI_BIT(symbol) (1u << CLI_##symbol)
+#define CLI_BIT(symbol) (UINT64_C(1) << CLI_##symbol)
 
 typedef struct cli_options {
     const char **args; /* the positional ones */
@@ -48,13 +63,16 @@ typedef struct cli_options {
     uint64_t seed;
     int32_t threads; /* 0: not given */
     bool resume, json, quiet, help;
+    hn_abtest_options abtest;
+    const char *serve, *against, *data;
+    int64_t requests; /* 0: not given */
 } cli_options;
 
 typedef struct cli_command {
     const char *name, *usage, *summary;
     const char *description; /* whole lines */
     const char *example;     /* whole lines */
-    unsigned options;        /* CLI_BITs */
+    uint64_t options;        /* CLI_BITs */
     size_t min_args, max_args;
     const char *missing; /* what to give when an argument is missing */
     hn_status (*run)(const cli_options *options, hn_run *run, hn_error *err);
@@ -118,5 +136,9 @@ void cli_progress_show(void *progress, const hn_progress *now);
 void cli_progress_log(void *progress, hn_log_level level, const char *line);
 /* Takes the bar away. */
 void cli_progress_end(cli_progress *progress);
+
+/* ---- Commands with files of their own (cmd_*.c) ------------------------------------------- */
+
+hn_status cli_run_abtest(const cli_options *options, hn_run *run, hn_error *err);
 
 #endif

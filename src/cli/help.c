@@ -50,7 +50,7 @@ static void add_all(FILE *out) {
 static void add_command(FILE *out, const cli_command *command) {
     fprintf(out, "usage: hinet %s\n\n%s\nOptions:\n", command->usage, command->description);
     for (int k = 0; k < CLI_OPTIONS; k++)
-        if (command->options & 1u << k) add_option(out, (cli_option)k);
+        if (command->options & UINT64_C(1) << k) add_option(out, (cli_option)k);
     fprintf(out, "\nExample:\n%s\n", command->example);
     add_exit_codes(out);
 }

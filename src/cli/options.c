@@ -60,13 +60,26 @@ static hn_status parse_memory(cli_options *out, const char *text, hn_error *err)
     return HN_OK;
 }
 
-static hn_status parse_rows(cli_options *out, const char *text, hn_error *err) {
+static hn_status parse_count(int64_t *out, const char *option, const char *text, hn_error *err) {
     double count;
     if (!parse_scaled(&count, text, "kMG", 1000) || count < 1 || count != floor(count))
-        return cli_fail(err, HN_USAGE,
-                        "--rows: found \"%s\"; expected a whole number, as in 100000 or 1M", text);
-    out->rows = (int64_t)count;
+        return cli_fail(err, HN_USAGE, "%s: found \"%s\"; expected a whole number, as in 100000 or 1M",
+                        option, text);
+    *out = (int64_t)count;
     return HN_OK;
+}
+
+static hn_status parse_confidence(cli_options *out, const char *text, hn_error *err) {
+    if (!parse_scaled(&out->abtest.confidence, text, "", 1) || out->abtest.confidence < 0.5 ||
+        out->abtest.confidence >= 1)
+        return cli_fail(err, HN_USAGE,
+                        "--confidence: found \"%s\"; expected 0.5 to less than 1, as in 0.95", text);
+    return HN_OK;
+}
+
+static hn_status parse_pre_until(cli_options *out, const char *text, hn_error *err) {
+    out->abtest.has_pre_until = true;
+    return parse_count(&out->abtest.pre_until_ms, "--pre-until", text, err);
 }
 
 static hn_status parse_seed(cli_options *out, const char *text, hn_error *err) {
@@ -95,7 +108,7 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_OUT: out->out = value; return HN_OK;
     case CLI_RESUME: out->resume = true; return HN_OK;
     case CLI_INIT: out->init = value; return HN_OK;
-    case CLI_ROWS: return parse_rows(out, value, err);
+    case CLI_ROWS: return parse_count(&out->rows, "--rows", value, err);
     case CLI_SEED: return parse_seed(out, value, err);
     case CLI_THREADS: return parse_threads(out, value, err);
     case CLI_MEMORY: return parse_memory(out, value, err);
@@ -103,6 +116,18 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_JSON: out->json = true; return HN_OK;
     case CLI_QUIET: out->quiet = true; return HN_OK;
     case CLI_HELP: out->help = true; return HN_OK;
+    case CLI_LAYER: out->abtest.layer = value; return HN_OK;
+    case CLI_CONTROL: out->abtest.control = value; return HN_OK;
+    case CLI_CLICK_TASK: out->abtest.click = value; return HN_OK;
+    case CLI_ORDER_TASK: out->abtest.order = value; return HN_OK;
+    case CLI_CONFIDENCE: return parse_confidence(out, value, err);
+    case CLI_SHARES: out->abtest.shares = value; return HN_OK;
+    case CLI_PRE: out->abtest.pre = value; return HN_OK;
+    case CLI_PRE_UNTIL: return parse_pre_until(out, value, err);
+    case CLI_SERVE: out->serve = value; return HN_OK;
+    case CLI_AGAINST: out->against = value; return HN_OK;
+    case CLI_REQUESTS: return parse_count(&out->requests, "--requests", value, err);
+    case CLI_DATA: out->data = value; return HN_OK;
     case CLI_OPTIONS: break;
     }
     return HN_OK;
@@ -120,7 +145,7 @@ static hn_status unknown_option(const cli_command *command, const char *word, hn
     char name[64];
     size_t n = 0;
     for (int k = 0; k < CLI_OPTIONS; k++)
-        if (command->options & 1u << k) names[n++] = rows[k].name;
+        if (command->options & UINT64_C(1) << k) names[n++] = rows[k].name;
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word + strspn(word, "-"), "="),
              word + strspn(word, "-"));
     const char *const near = cli_nearest(name, names, n);
@@ -137,7 +162,7 @@ static hn_status take_option(cli_options *out, const cli_command *command, int *
     const size_t length = strcspn(name, "=");
     for (int k = 0; k < CLI_OPTIONS; k++) {
         const option_row *const row = &rows[k];
-        if (!(command->options & 1u << k) || !names_option(row, name, length)) continue;
+        if (!(command->options & UINT64_C(1) << k) || !names_option(row, name, length)) continue;
         const char *value = name[length] == '=' ? name + length + 1 : NULL;
         if (!row->argument && value)
             return cli_fail(err, HN_USAGE, "--%s: found a value, \"%s\"; it takes none", row->name,

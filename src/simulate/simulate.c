@@ -22,6 +22,11 @@ static int64_t entities(int64_t rows, int64_t rows_each, int64_t most) {
     return n < least_entities ? least_entities : n > most ? most : n;
 }
 
+hn_status hn_sim_truth_of_rows(hn_truth **out, int64_t rows, uint64_t seed, hn_error *err) {
+    return hn_truth_create(out, seed, entities(rows, rows_a_user, users_max),
+                           entities(rows, rows_an_item, items_max), err);
+}
+
 /* ---- The report ------------------------------------------------------------------------ */
 
 static json_t *real_or_null(double number) {
@@ -207,9 +212,7 @@ hn_status hn_simulate(hn_report **out, const hn_simulate_options *options, const
     HN_TRY_GOTO(status, end, hn_dir_make(dir, err));
     HN_TRY_GOTO(status, end, hn_pool_create(&pool, run ? run->threads : 0, err));
     HN_TRY_GOTO(status, end,
-                hn_truth_create(&truth, options->seed,
-                                entities(options->rows, rows_a_user, users_max),
-                                entities(options->rows, rows_an_item, items_max), err));
+                hn_sim_truth_of_rows(&truth, options->rows, options->seed, err));
     log.truth = truth;
     HN_TRY_GOTO(status, end, hn_bayes_create(&bayes, memory / 8, dir, err));
     status = write_platform(out, &log, bayes, pool, run, err);

@@ -28,6 +28,10 @@ void hn_sim_log_name(char *out, size_t n, const hn_sim_log *log, int64_t i);
 
 hn_status hn_sim_tables_write(const char *dir, const hn_truth *truth, const hn_run *run,
                               hn_error *err);
+/* The hidden truth of a log of `rows` rows, and of the platform in folder `dir` (by its
+ * truth.json). */
+hn_status hn_sim_truth_of_rows(hn_truth **out, int64_t rows, uint64_t seed, hn_error *err);
+hn_status hn_sim_truth_load(hn_truth **out, const char *dir, hn_error *err);
 hn_status hn_sim_config_write(const hn_sim_log *log, hn_error *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/rng.h"
 
 enum { DAY_SECONDS = 86400 };
+static const uint64_t first_live = UINT64_C(1) << 48; /* above any log's requests */
 static const int64_t first_second = 1704067200; /* 2024-01-01 00:00:00 UTC */
 /* Some users come, and some items are shown, more often than others. */
 static const double user_skew = 1.4, item_skew = 1.3;
@@ -35,42 +36,54 @@ static int32_t draw_scenario(double unit) {
 
 /* Time runs through the days in the requests' order, fast at night and slow about noon,
  * so that most requests come by day. */
-static void set_time(hn_sim_request *request, uint64_t requests) {
+static void set_time(hn_sim_request *request, double days) {
     const double two_pi = 6.283185307179586;
-    const double days = (double)request->id / (double)requests * HN_SIM_DAYS;
-    const double whole = fmin(floor(days), HN_SIM_DAYS - 1), part = days - whole;
+    const double whole = floor(days), part = days - whole;
     const double second = DAY_SECONDS * (part + 0.12 * sin(two_pi * part));
     request->day = (int32_t)whole;
     request->second_of_day = (int32_t)fmin(fmax(second, 0), DAY_SECONDS - 1);
     request->time = first_second + (int64_t)request->day * DAY_SECONDS + request->second_of_day;
 }
 
-static bool is_shown(const hn_sim_request *request, int32_t n, int64_t item) {
+static bool is_shown(const int64_t *candidates, int32_t n, int64_t item) {
     for (int32_t k = 0; k < n; k++)
-        if (request->candidates[k] == item) return true;
+        if (candidates[k] == item) return true;
     return false;
 }
 
 /* Different items: a repeated draw moves on to the next item that is not shown yet. */
-static void draw_candidates(hn_sim_request *request, uint64_t key, int64_t items) {
-    for (int32_t k = 0; k < HN_SIM_CANDIDATES; k++) {
-        int64_t item =
-            skewed(hn_random_unit(key, request->id, DRAW_ITEMS + (uint64_t)k), item_skew, items);
-        while (is_shown(request, k, item)) item = (item + 1) % items;
-        request->candidates[k] = item;
+static void draw_candidates(int64_t *candidates, int32_t n, uint64_t id, uint64_t key,
+                            int64_t items) {
+    for (int32_t k = 0; k < n; k++) {
+        int64_t item = skewed(hn_random_unit(key, id, DRAW_ITEMS + (uint64_t)k), item_skew, items);
+        while (is_shown(candidates, k, item)) item = (item + 1) % items;
+        candidates[k] = item;
     }
+}
+
+static void draw_user(hn_sim_request *out, hn_sim_user *user, const hn_truth *truth, uint64_t key) {
+    out->user = skewed(hn_random_unit(key, out->id, DRAW_USER), user_skew, hn_truth_users(truth));
+    out->scenario = draw_scenario(hn_random_unit(key, out->id, DRAW_SCENARIO));
+    hn_truth_user(user, truth, out->user);
+    hn_truth_recent(out->recent, truth, user, out->id);
 }
 
 void hn_traffic_request(hn_sim_request *out, hn_sim_user *user, const hn_truth *truth, uint64_t id,
                         uint64_t requests) {
     const uint64_t key = traffic_key(truth);
     *out = (hn_sim_request){.id = id};
-    out->user = skewed(hn_random_unit(key, id, DRAW_USER), user_skew, hn_truth_users(truth));
-    out->scenario = draw_scenario(hn_random_unit(key, id, DRAW_SCENARIO));
-    set_time(out, requests);
-    draw_candidates(out, key, hn_truth_items(truth));
-    hn_truth_user(user, truth, out->user);
-    hn_truth_recent(out->recent, truth, user, id);
+    draw_user(out, user, truth, key);
+    set_time(out, fmin((double)id / (double)requests * HN_SIM_DAYS, HN_SIM_DAYS - 1e-9));
+    draw_candidates(out->candidates, HN_SIM_CANDIDATES, id, key, hn_truth_items(truth));
+}
+
+void hn_traffic_live(hn_sim_request *out, hn_sim_user *user, int64_t *candidates, int32_t n,
+                     const hn_truth *truth, uint64_t id, uint64_t requests) {
+    const uint64_t key = traffic_key(truth);
+    *out = (hn_sim_request){.id = id | first_live};
+    draw_user(out, user, truth, key);
+    set_time(out, HN_SIM_DAYS + (double)id / (double)requests);
+    draw_candidates(candidates, n, out->id, key, hn_truth_items(truth));
 }
 
 void hn_traffic_probabilities(double p[HN_SIM_TASKS], const hn_truth *truth,

@@ -25,6 +25,10 @@ typedef struct hn_sim_request {
  * filled too, since the request's recent categories depend on it. */
 void hn_traffic_request(hn_sim_request *out, hn_sim_user *user, const hn_truth *truth, uint64_t id,
                         uint64_t requests);
+/* A live request: the same users, scenarios and tastes in the days after the log's, with
+ * draws that no request of a log has, and `n` candidates of its own (out->candidates stays 0). */
+void hn_traffic_live(hn_sim_request *out, hn_sim_user *user, int64_t *candidates, int32_t n,
+                     const hn_truth *truth, uint64_t id, uint64_t requests);
 /* What the user did with the candidate at `position`: 0 or 1 for each task. */
 void hn_traffic_outcome(uint8_t outcome[HN_SIM_TASKS], const double p[HN_SIM_TASKS],
                         const hn_truth *truth, uint64_t request, int32_t position);
