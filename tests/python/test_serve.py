@@ -1,0 +1,270 @@
+"""The server end to end: the real program on a small bundle, real clients (http.client, curl,
+tritonclient, promtool), reloads, hostile requests, draining."""
+
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+TOKEN = "a-token-of-the-tests-0123456789"
+
+
+class Server:
+    """`hinet serve` on ports of its own; its log lines are kept."""
+
+    def __init__(self, hinet, folder, *args):
+        self.ready_file = folder / "ready.json"
+        self.ready_file.unlink(missing_ok=True)
+        self.log = open(folder / "server.log", "w+b")
+        self.process = subprocess.Popen(
+            [hinet.path, "serve", *map(str, args), "--ready-file", str(self.ready_file)], stderr=self.log)
+        end = time.time() + 60
+        while not self.ready_file.exists():
+            assert self.process.poll() is None and time.time() < end, self.lines()
+            time.sleep(0.02)
+        ready = json.loads(self.ready_file.read_text())
+        self.port, self.admin_port = ready["port"], ready["admin_port"]
+        assert ready["pid"] == self.process.pid
+
+    def lines(self):
+        return pathlib.Path(self.log.name).read_text()
+
+    def ask(self, method, path, body=None, headers=None, port=None):
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=20)
+        try:
+            connection.request(method, path, body if body is None or isinstance(body, (bytes, str)) else json.dumps(body),
+                               headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def admin(self, method, path, token=TOKEN):
+        status, _, body = self.ask(method, path, headers={"Authorization": f"Bearer {token}"} if token else {},
+                                   port=self.admin_port)
+        return status, body
+
+    def stop(self, sign=signal.SIGTERM):
+        self.process.send_signal(sign)
+        code = self.process.wait(30)
+        self.log.close()
+        return code
+
+
+@pytest.fixture(scope="module", autouse=True)
+def has_server(hinet):
+    if "\n  serve " not in hinet.text("--help"):
+        pytest.skip("this build has no `hinet serve`: a part of it is missing (CMakeLists.txt)")
+
+
+@pytest.fixture(scope="module")
+def folder(demo, tmp_path_factory):
+    """A folder of versions with one in it, a config with an admin surface."""
+    home = tmp_path_factory.mktemp("serve")
+    (home / "models").mkdir()
+    shutil.copy(demo.best, home / "models" / "1.hn")
+    token = home / "token"
+    token.write_text(TOKEN + "\n")
+    token.chmod(0o600)
+    (home / "serve.yaml").write_text(
+        "listen: 127.0.0.1:0\n"
+        "admin_listen: 127.0.0.1:0\n"
+        f"admin_token_file: {token}\n"
+        "workers: 2\n"
+        "models:\n  - name: default\n    path: models\n")
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(hinet, folder):
+    running = Server(hinet, folder, folder / "serve.yaml")
+    yield running
+    if running.process.poll() is None:
+        assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def rows(demo):
+    """Twelve test impressions as dictionaries, of one scenario and one user."""
+    names = demo.header.split(",")
+    rows = [dict(zip(names, line.split(","))) for line in demo.test_rows]
+    first = rows[0]
+    return [{**row, **{k: v for k, v in first.items() if k not in ("item", "item_id")}} for row in rows[:12]]
+
+
+def request_of(rows):
+    """The natural request of rows that share user, scenario and context."""
+    keys = list(rows[0])
+    scenario = next(k for k in ("scenario", "tab", "channel") if k in keys)
+    user = next(k for k in ("user", "user_id") if k in keys)
+    item = next(k for k in ("item", "item_id") if k in keys)
+    context = {k: v for k, v in rows[0].items() if k not in (scenario, user, item, "click", "order") and v != ""}
+    return {"request_id": "r1", "scenario": rows[0][scenario], "user": {"id": rows[0][user]}, "context": context,
+            "candidates": [{"id": row[item]} for row in rows]}
+
+
+def test_ranks(server, rows):
+    status, headers, body = server.ask("POST", "/v1/rank", request_of(rows))
+    assert status == 200, body
+    answer = json.loads(body)
+    assert len(answer["items"]) == len(rows)
+    assert headers["traceparent"].startswith("00-")
+
+
+def test_metrics_pass_promtool(server, rows):
+    server.ask("POST", "/v1/rank", request_of(rows))
+    assert server.admin("GET", "/metrics", token=None)[0] == 401
+    status, text = server.admin("GET", "/metrics")
+    assert status == 200 and b"hinet_phase_seconds_bucket" in text
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr.decode() + done.stdout.decode()
+
+
+def test_alerts_pass_promtool():
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    alerts = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "alerts.yml"
+    assert subprocess.run(["promtool", "check", "rules", alerts], capture_output=True, check=False).returncode == 0
+
+
+def test_every_metric_is_documented(server):
+    text = server.admin("GET", "/metrics")[1].decode()
+    documented = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
+    for line in text.splitlines():
+        if line.startswith("# TYPE"):
+            assert f"`{line.split()[2]}`" in documented, line
+
+
+def test_admin_is_guarded(server):
+    assert server.ask("GET", "/admin/models")[0] == 404
+    assert server.ask("GET", "/metrics")[0] == 404
+    for token in (None, "", TOKEN[:-1], TOKEN + "x", "b" * len(TOKEN)):
+        assert server.admin("GET", "/admin/models", token)[0] == 401
+    assert server.admin("GET", "/admin/models")[0] == 200
+    assert server.admin("GET", "/admin/config")[0] == 200
+    assert server.admin("POST", "/admin/models/nobody/reload")[0] == 404
+    assert server.admin("POST", "/admin/models/default/explode")[0] == 404
+    assert server.admin("POST", "/admin/models/default/pin")[0] == 400
+    assert server.admin("GET", "/admin/models/default/reload")[0] == 405
+
+
+def test_a_readable_token_file_is_refused(hinet, folder, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o644)
+    config = tmp_path / "serve.yaml"
+    config.write_text((folder / "serve.yaml").read_text().replace(str(folder / "token"), str(token))
+                      .replace("path: models", f"path: {folder / 'models'}"))
+    hinet.fails(78, "chmod 600", "serve", config)
+
+
+def test_reload_under_requests(server, folder, rows):
+    failures, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            status, _, body = server.ask("POST", "/v1/rank", request_of(rows))
+            if status != 200:
+                failures.append((status, body))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for version in range(2, 7):
+        shutil.copy(folder / "models" / "1.hn", folder / "models" / ".new")
+        os.rename(folder / "models" / ".new", folder / "models" / f"{version}.hn")
+        status, body = server.admin("POST", "/admin/models/default/reload")
+        assert status == 200, body
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert json.loads(server.ask("POST", "/v1/rank", request_of(rows))[2])["version"] == "6"
+    assert server.admin("POST", "/admin/models/default/rollback")[0] == 200
+    assert json.loads(server.ask("POST", "/v1/rank", request_of(rows))[2])["version"] == "5"
+    assert server.admin("POST", "/admin/models/default/unpin")[0] == 200
+
+
+HOSTILE = [
+    (b"", 400), (b"{", 400), (b"[]", 400), (b"null", 400), (b"\x00\xff\xfe", 400), (b"[" * 5000, 400),
+    (b'{"scenario":1,"candidates":7}', 400), (b'{"user":[]}', 400), (b'{"candidates":[{"id":"a"}],"user":{"id":{}}}', 400),
+]
+
+
+@pytest.mark.parametrize("body,status", HOSTILE)
+def test_hostile_bodies(server, body, status):
+    found, _, text = server.ask("POST", "/v1/rank", body)
+    assert found == status and json.loads(text)["error"]
+
+
+def test_truncated_requests_cost_nothing(server, rows):
+    body = json.dumps(request_of(rows)).encode()
+    whole = b"POST /v1/rank HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    open_ones = []
+    for length in range(0, len(whole), max(1, len(whole) // 40)):
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(whole[:length])
+        half = socket.create_connection(("127.0.0.1", server.port))
+        half.sendall(whole[:length])
+        open_ones.append(half)
+    assert server.ask("POST", "/v1/rank", request_of(rows))[0] == 200
+    for half in open_ones:
+        half.close()
+
+
+def test_curl(server, rows):
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    done = subprocess.run(
+        ["curl", "-sS", "--fail", "-H", "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "-D", "-",
+         "--data-binary", json.dumps(request_of(rows)), f"http://127.0.0.1:{server.port}/v1/rank"],
+        capture_output=True, check=True)
+    assert b"00-0af7651916cd43dd8448eb211c80319c-" in done.stdout
+
+
+def test_tritonclient(server):
+    triton = pytest.importorskip("tritonclient.http")
+    client = triton.InferenceServerClient(f"127.0.0.1:{server.port}")
+    assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("default")
+    metadata = client.get_model_metadata("default")
+    assert metadata["name"] == "default" and metadata["outputs"]
+
+
+def test_sigterm_drains(hinet, demo, rows, tmp_path):
+    server = Server(hinet, tmp_path, demo.best, "--listen", "127.0.0.1:0", "--threads", "1")
+    assert server.ask("GET", "/ready")[0] == 200
+    assert server.ask("GET", "/metrics")[0] == 200  # without an admin surface it is here
+    results = []
+
+    def ask():
+        for _ in range(50):
+            try:
+                results.append(server.ask("POST", "/v1/rank", request_of(rows))[0])
+            except ConnectionRefusedError:
+                return
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.1)
+    assert server.stop() == 0
+    for thread in threads:
+        thread.join()
+    assert results and set(results) == {200}
+    events = server_events(tmp_path)
+    assert events[0] == "start" and "listening" in events and events[-1] == "drained"
+
+
+def server_events(folder):
+    lines = (folder / "server.log").read_text().splitlines()
+    return [json.loads(line)["event"] for line in lines]
