@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,7 +26,6 @@ enum {
     IDLE_SECONDS = 60,      /* a connection kept alive without a request */
     POOL_EXTRA = 48 * 1024, /* beside the head: what a body is read into, piece by piece */
     DISCARD_TIMES = 4,      /* a chunked body this many limits long is no longer read, but cut */
-    TRACE_BYTES = 55
 };
 static const int64_t second_ns = 1000000000, grace_ns = 200000000;
 #define BODIES_BYTES ((int64_t)256 << 20) /* all bodies that are being read or scored */
@@ -47,6 +47,8 @@ struct hn_http {
     pthread_t thread;
     bool started;
     int32_t port;
+    int wake; /* an event: somebody resumed a connection, which the library's own loop would see
+                 late */
     client *clients;
     uint64_t random; /* of trace ids */
     bool quiet;      /* listens no more */
@@ -64,7 +66,7 @@ typedef struct request {
     size_t body_bytes, body_capacity;
     int32_t refused; /* a status to be sent once the body has been read away */
     bool begun, answered, sent;
-    char trace[TRACE_BYTES + 1];
+    char trace[HN_TRACE_BYTES + 1];
 } request;
 
 static void enter(client *l, phase next) {
@@ -73,27 +75,6 @@ static void enter(client *l, phase next) {
 }
 
 /* ---- Answers ------------------------------------------------------------------------- */
-
-static int add_json(const char *bytes, size_t n, void *text) {
-    hn_text_bytes(text, bytes, n);
-    return ((const hn_text *)text)->failed ? -1 : 0;
-}
-
-void hn_answer_json(hn_exchange *exchange, int32_t status, const json_t *json) {
-    hn_text_free(&exchange->answer);
-    exchange->answer = (hn_text){0};
-    exchange->status = status;
-    exchange->answer_type = "application/json";
-    exchange->answer_json_bytes = -1;
-    if (!json || json_dump_callback(json, add_json, &exchange->answer, JSON_COMPACT) != 0)
-        exchange->answer.failed = true;
-}
-
-void hn_answer_error(hn_exchange *exchange, int32_t status, const char *text) {
-    json_t *const json = json_pack("{s:s}", "error", text);
-    hn_answer_json(exchange, status, json);
-    json_decref(json);
-}
 
 static uint64_t draw(hn_http *http) { /* splitmix64 */
     uint64_t z = http->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -160,31 +141,15 @@ static const char *header(const request *r, const char *name) {
     return value ? value : "";
 }
 
-/* W3C: 00-TRACE-SPAN-FLAGS in lower-case hex, neither id all zeros. */
-static bool is_trace(const char *text) {
-    static const char hex[] = "0123456789abcdef";
-    return strlen(text) == TRACE_BYTES && strspn(text, hex) == 2 && strncmp(text, "ff", 2) != 0 &&
-           text[2] == '-' && strspn(text + 3, hex) == 32 && strspn(text + 3, "0") < 32 &&
-           text[35] == '-' && strspn(text + 36, hex) == 16 && strspn(text + 36, "0") < 16 &&
-           text[52] == '-' && strspn(text + 53, hex) == 2;
-}
-
 static void take_trace(request *r) {
     const char *const received = header(r, "traceparent");
-    if (is_trace(received))
-        memcpy(r->trace, received, TRACE_BYTES + 1);
+    if (hn_trace_is_valid(received))
+        memcpy(r->trace, received, HN_TRACE_BYTES + 1);
     else
         snprintf(r->trace, sizeof r->trace, "00-%016llx%016llx-%016llx-00",
                  (unsigned long long)draw(r->http), (unsigned long long)(draw(r->http) | 1),
                  (unsigned long long)(draw(r->http) | 1));
     r->exchange.trace = r->trace;
-}
-
-/* A whole number at most `most`; false when the text is none. */
-static bool parse_whole(int64_t *out, const char *text, int64_t most) {
-    if (!text[0] || strspn(text, "0123456789") != strlen(text) || strlen(text) > 18) return false;
-    *out = strtoll(text, NULL, 10);
-    return *out <= most;
 }
 
 /* Sets deadline_ns to the time allowed; it becomes a point in time when the request is whole. */
@@ -212,11 +177,11 @@ static enum MHD_Result check_sizes(request *r) {
     int64_t n = 0;
     if (size && size->header_size > (size_t)o->max_header_bytes)
         return refuse(r, 431, "the head of the request is larger than limits allow");
-    if (length[0] && !parse_whole(&n, length, o->max_body_bytes))
+    if (length[0] && !hn_whole_parse(&n, length, o->max_body_bytes))
         return refuse(r, 413, "the body is larger than limits allow");
     if (encoding[0] && strcasecmp(encoding, "identity") != 0)
         return refuse(r, 415, "Content-Encoding: expected none");
-    if (json[0] && !parse_whole(&r->exchange.json_bytes, json, o->max_body_bytes))
+    if (json[0] && !hn_whole_parse(&r->exchange.json_bytes, json, o->max_body_bytes))
         return refuse(r, 400, "Inference-Header-Content-Length: expected a whole number of bytes");
     if (!take_deadline(r)) return refuse(r, 400, "X-Deadline-Ms: expected a number above 0");
     return MHD_YES;
@@ -286,7 +251,9 @@ static enum MHD_Result finish_reading(request *r) {
 void hn_http_finish(hn_exchange *exchange) {
     request *const r = (request *)exchange;
     hn_http *const http = r->http;
+    const uint64_t one = 1;
     MHD_resume_connection(r->connection); /* r may be gone now */
+    (void)!write(http->wake, &one, sizeof one);
     atomic_fetch_sub(&http->asleep, 1);
 }
 
@@ -425,9 +392,12 @@ static void stop_listening(hn_http *http) {
 
 static void turn(hn_http *http, int epoll_fd) {
     MHD_UNSIGNED_LONG_LONG wait = SWEEP_MS;
+    uint64_t calls;
     if (MHD_get_timeout(http->daemon, &wait) != MHD_YES || wait > SWEEP_MS) wait = SWEEP_MS;
-    struct pollfd ready = {.fd = epoll_fd, .events = POLLIN};
-    if (wait > 0) poll(&ready, 1, (int)wait);
+    struct pollfd ready[2] = {{.fd = epoll_fd, .events = POLLIN},
+                              {.fd = http->wake, .events = POLLIN}};
+    poll(ready, 2, (int)wait);
+    if (ready[1].revents) (void)!read(http->wake, &calls, sizeof calls);
     MHD_run(http->daemon);
 }
 
@@ -479,8 +449,10 @@ hn_status hn_http_start(hn_http **out, const hn_http_options *options, hn_error 
     http->options = *options;
     http->listen = hn_strdup(options->listen);
     if (getrandom(&http->random, sizeof http->random, 0) < 0) http->random = (uint64_t)hn_now_ns();
-    hn_status status = http->listen ? hn_listen_open(&fd, &http->port, options->listen, err)
-                                    : hn_no_memory(err, "the HTTP surface");
+    http->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    hn_status status = http->listen && http->wake >= 0
+                           ? hn_listen_open(&fd, &http->port, options->listen, err)
+                           : hn_no_memory(err, "the HTTP surface");
     if (status == HN_OK) {
         http->daemon = start_daemon(http, fd);
         if (!http->daemon) {
@@ -522,6 +494,7 @@ void hn_http_stop(hn_http *http) {
         if (!http->quiet) stop_listening(http);
         MHD_stop_daemon(http->daemon);
     }
+    if (http->wake >= 0) close(http->wake);
     hn_free(http->listen);
     hn_free(http);
 }

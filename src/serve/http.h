@@ -48,6 +48,11 @@ void hn_http_counts_get(hn_http_counts *out, const hn_http *http);
  * their way get a second. NULL is fine. */
 void hn_http_stop(hn_http *http);
 
+/* ---- Parts of an exchange (exchange.c) ---- */
+
+enum { HN_TRACE_BYTES = 55 };
+bool hn_trace_is_valid(const char *text);
+bool hn_whole_parse(int64_t *out, const char *text, int64_t most);
 /* A JSON error as the answer: {"error":TEXT}. */
 void hn_answer_error(hn_exchange *exchange, int32_t status, const char *text);
 void hn_answer_json(hn_exchange *exchange, int32_t status, const json_t *json);

@@ -368,6 +368,19 @@ static void test_many_clients_get_their_own_answers(void **state) {
     hn_front_close(front);
 }
 
+/* An answer wakes the HTTP thread at once; it does not wait for the next sweep. */
+static void test_answers_are_sent_at_once(void **state) {
+    (void)state;
+    const hn_serve_config config = config_for_tests();
+    hn_front *const front = open_front(&config, 1);
+    load l = {.port = hn_front_port(front), .times = 40, .headers = ""};
+    const int64_t begun = hn_now_ns();
+    run_load(&l, 1);
+    assert_int_equal(atomic_load(&l.ok), 40);
+    assert_true(hn_now_ns() - begun < 1000000000); /* 40 sweeps are two seconds */
+    hn_front_close(front);
+}
+
 static void test_a_full_queue_refuses_at_once(void **state) {
     (void)state;
     hn_serve_config config = config_for_tests();
@@ -550,6 +563,7 @@ int main(void) {
         cmocka_unit_test(test_slow_clients_are_cut_off),
         cmocka_unit_test(test_idle_sockets_do_not_disturb),
         cmocka_unit_test(test_many_clients_get_their_own_answers),
+        cmocka_unit_test(test_answers_are_sent_at_once),
         cmocka_unit_test(test_a_full_queue_refuses_at_once),
         cmocka_unit_test(test_hopeless_requests_are_refused_before_they_wait),
         cmocka_unit_test(test_drain_finishes_what_was_accepted),

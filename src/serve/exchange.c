@@ -1,0 +1,43 @@
+/* What is done to an exchange without knowing HTTP's library: JSON answers, and the reading of
+ * header values. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "serve/http.h"
+
+static int add_json(const char *bytes, size_t n, void *text) {
+    hn_text_bytes(text, bytes, n);
+    return ((const hn_text *)text)->failed ? -1 : 0;
+}
+
+void hn_answer_json(hn_exchange *exchange, int32_t status, const json_t *json) {
+    hn_text_free(&exchange->answer);
+    exchange->answer = (hn_text){0};
+    exchange->status = status;
+    exchange->answer_type = "application/json";
+    exchange->answer_json_bytes = -1;
+    if (!json || json_dump_callback(json, add_json, &exchange->answer, JSON_COMPACT) != 0)
+        exchange->answer.failed = true;
+}
+
+void hn_answer_error(hn_exchange *exchange, int32_t status, const char *text) {
+    json_t *const json = json_pack("{s:s}", "error", text);
+    hn_answer_json(exchange, status, json);
+    json_decref(json);
+}
+
+/* W3C: 00-TRACE-SPAN-FLAGS in lower-case hex, neither id all zeros. */
+bool hn_trace_is_valid(const char *text) {
+    static const char hex[] = "0123456789abcdef";
+    return strlen(text) == HN_TRACE_BYTES && strspn(text, hex) == 2 &&
+           strncmp(text, "ff", 2) != 0 && text[2] == '-' && strspn(text + 3, hex) == 32 &&
+           strspn(text + 3, "0") < 32 && text[35] == '-' && strspn(text + 36, hex) == 16 &&
+           strspn(text + 36, "0") < 16 && text[52] == '-' && strspn(text + 53, hex) == 2;
+}
+
+/* A whole number at most `most`; false when the text is none. */
+bool hn_whole_parse(int64_t *out, const char *text, int64_t most) {
+    if (!text[0] || strspn(text, "0123456789") != strlen(text) || strlen(text) > 18) return false;
+    *out = strtoll(text, NULL, 10);
+    return *out <= most;
+}
