@@ -64,17 +64,50 @@ HN_CLONES static void relu_back_sum(int64_t rows, int64_t cols, const hn_real *y
         }
 }
 
-/* y = x_s·W_s of the first row, in all rows. */
-static bool spread_shared(const hn_context *context, int32_t step, const part *p, int32_t n, const hn_real *x, const hn_real *w,
-                          hn_view y) {
-    hn_session *session = context->session;
-    hn_real *kept = session->shared + context->plan->shared[step];
-    const size_t bytes = (size_t)p->n * sizeof *kept;
-    if (!session->kept) {
-        if (!hn_product_run(&p->products[0], 1, x, w, y.at, false)) return false;
-        memcpy(kept, y.at, bytes);
+/* ---- Rows of one request: x_s·W_s is one row ------------------------------------------- */
+
+HN_CLONES static void shared_bias_relu(int64_t rows, int64_t cols, const hn_real *shared, const hn_real *bias, hn_real *y,
+                                       int64_t ld) {
+    for (int64_t r = 0; r < rows; r++, y += ld)
+        for (int64_t c = 0; c < cols; c++) {
+            const hn_real v = (shared[c] + y[c]) + bias[c];
+            y[c] = v > 0 ? v : 0;
+        }
+}
+
+static void finish_shared(hn_act act, int64_t rows, int64_t cols, const hn_real *shared, const hn_real *bias, hn_real *y,
+                          int64_t ld) {
+    if (bias && act == HN_ACT_RELU) {
+        shared_bias_relu(rows, cols, shared, bias, y, ld);
+        return;
     }
-    for (int32_t r = 0; r < n; r++) memcpy(y.at + r * y.ld, kept, bytes);
+    bias_only(rows, cols, shared, y, ld);
+    finish(act, rows, cols, bias, y, ld);
+}
+
+/* x_s·W_s of the first row, which stays for the request's next tiles. y: of the tile. */
+static bool keep_shared(const hn_context *context, int32_t step, const part *p, const hn_real *x, const hn_real *w, hn_real *y) {
+    hn_session *session = context->session;
+    if (session->kept) return true;
+    if (!hn_product_run(&p->products[0], 1, x, w, y, false)) return false;
+    memcpy(session->shared + context->plan->shared[step], y, (size_t)p->n * sizeof *y);
+    return true;
+}
+
+/* Where the library's C += A·B is known to add C last (hn_product's row) the shared row is
+ * added in the pass of bias and activation; else it goes into C first. */
+static bool request_forward(const hn_context *context, int32_t step, const part *p, int32_t n, const hn_real *x,
+                            const hn_real *w, const hn_real *bias, hn_view y) {
+    const hn_act act = hn_step_of(context, step)->act;
+    const hn_real *kept = context->session->shared + context->plan->shared[step];
+    const hn_product *item = &p->products[1];
+    if (!keep_shared(context, step, p, x, w, y.at)) return false;
+    x += p->split;
+    w += (int64_t)p->split * p->n;
+    for (int32_t r = 0; r < n && !item->row; r++) memcpy(y.at + r * y.ld, kept, (size_t)p->n * sizeof *kept);
+    if (!hn_product_run(item, n, x, w, y.at, !item->row)) return false;
+    if (item->row) finish_shared(act, n, p->n, kept, bias, y.at, y.ld);
+    else finish(act, n, p->n, bias, y.at, y.ld);
     return true;
 }
 
@@ -84,17 +117,17 @@ static bool run_forward(const hn_context *context, int32_t step, int32_t scenari
     const part p = part_of(context, step);
     const hn_view x = hn_at(context, s->in[0]), w = hn_at(context, s->in[1]), y = hn_at(context, s->out);
     const hn_real *xr = x.at + first * x.ld, *wr = w.at + (int64_t)scenario * p.groups * p.matrix;
+    const hn_real *bias = s->in[2] < 0 ? NULL : hn_at(context, s->in[2]).at + (int64_t)scenario * y.width;
     hn_real *yr = y.at + first * y.ld;
-    const bool sharing = context->session->sharing && context->plan->shared[step] != HN_NOT_SHARED;
+    if (context->session->sharing && context->plan->shared[step] != HN_NOT_SHARED)
+        return request_forward(context, step, &p, n, xr, wr, bias, (hn_view){.at = yr, .ld = y.ld});
     bool ok = true;
     for (int32_t g = 0; g < p.groups; g++) {
         const hn_real *xg = xr + (int64_t)g * p.k, *wg = wr + g * p.matrix;
         hn_real *yg = yr + (int64_t)g * p.n;
-        ok &= sharing ? spread_shared(context, step, &p, n, xg, wg, (hn_view){.at = yg, .ld = y.ld})
-                      : hn_product_run(&p.products[0], n, xg, wg, yg, false);
+        ok &= hn_product_run(&p.products[0], n, xg, wg, yg, false);
         if (p.split) ok &= hn_product_run(&p.products[1], n, xg + p.split, wg + (int64_t)p.split * p.n, yg, true);
     }
-    const hn_real *bias = s->in[2] < 0 ? NULL : hn_at(context, s->in[2]).at + (int64_t)scenario * y.width;
     finish(s->act, n, y.width, bias, yr, y.ld);
     return ok;
 }

@@ -5,7 +5,7 @@
 
 /* Numbers that are multiplied for a row beyond products (mixes, activations), and for a tile
  * whatever its rows: the products' matrices are read and packed again. Measured. */
-static const double ROW_SHARE = 0.10, TILE_ROWS_SHARE = 6;
+static const double ROW_SHARE = 0.10, TILE_ROWS_SHARE = 0.5;
 
 static double rows_computed(const hn_product *product, int32_t m) {
     return product->padded[m] ? product->padded[m] : 1.5 * m; /* the naive twin is slower */

@@ -32,6 +32,7 @@ typedef struct hn_product {
     int32_t n, k;
     int64_t lda, ldb, ldc;
     uint8_t padded[HN_TILE_ROWS + 1]; /* m → m'; 0: use the naive twin */
+    bool row;                         /* hn_product_row gives the same bits: it does m = 1 */
 } hn_product;
 
 /* Probes (allocates scratch; remembers shapes already probed, thread-safe). */
@@ -58,6 +59,12 @@ bool hn_product_dw(int64_t m, int64_t k, int64_t n, const hn_real *a, int64_t ld
 void hn_product_naive(int64_t m, int64_t n, int64_t k, const hn_real *a, int64_t a_row,
                       int64_t a_col, const hn_real *b, int64_t b_row, int64_t b_col, hn_real *c,
                       int64_t ldc, bool accumulate);
+
+/* One row: c[n] = a[k] · B[k×n], or c + that. B is read once, from front to back, which for one
+ * row is all the time there is. Each number is one chain from 0 in the order of k; c is added
+ * last (the naive twin starts from c). */
+void hn_product_row(int64_t n, int64_t k, const hn_real *a, const hn_real *b, int64_t ldb,
+                    hn_real *c, bool accumulate);
 
 /* Tells the calling thread's OpenMP to stay single-threaded, gives back what it was. */
 int32_t hn_kernel_enter(void);

@@ -100,3 +100,36 @@ void hn_product_naive(int64_t m, int64_t n, int64_t k, const hn_real *a, int64_t
         }
     }
 }
+
+/* ---- One row ------------------------------------------------------------------------ */
+
+enum { ROW_COLS = 8192, ROW_DEPTH = 8 };
+
+/* sum[cols] += a[0]·b₀ + … + a[7]·b₇, in this order. */
+HN_CLONES
+static void row_step(int64_t cols, const hn_real *a, const hn_real *restrict b, int64_t ldb,
+                     hn_real *restrict sum) {
+    for (int64_t j = 0; j < cols; j++) {
+        hn_real s = sum[j];
+        for (int64_t p = 0; p < ROW_DEPTH; p++) s += a[p] * b[p * ldb + j];
+        sum[j] = s;
+    }
+}
+
+HN_CLONES
+static void row_step_one(int64_t cols, hn_real a, const hn_real *restrict b, hn_real *restrict sum) {
+    for (int64_t j = 0; j < cols; j++) sum[j] += a * b[j];
+}
+
+void hn_product_row(int64_t n, int64_t k, const hn_real *a, const hn_real *b, int64_t ldb,
+                    hn_real *c, bool accumulate) {
+    hn_real sum[ROW_COLS];
+    for (int64_t j = 0; j < n; j += ROW_COLS) {
+        const int64_t cols = n - j < ROW_COLS ? n - j : ROW_COLS;
+        int64_t p = 0;
+        memset(sum, 0, (size_t)cols * sizeof *sum);
+        for (; p + ROW_DEPTH <= k; p += ROW_DEPTH) row_step(cols, a + p, b + p * ldb + j, ldb, sum);
+        for (; p < k; p++) row_step_one(cols, a[p], b + p * ldb + j, sum);
+        for (int64_t i = 0; i < cols; i++) c[j + i] = accumulate ? c[j + i] + sum[i] : sum[i];
+    }
+}

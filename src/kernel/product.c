@@ -50,6 +50,10 @@ bool hn_product_run(const hn_product *product, int32_t m, const hn_real *a, cons
                     hn_real *c, bool accumulate) {
     if (m <= 0) return true;
     const int32_t rows = product->padded[m];
+    if (m == 1 && product->row) {
+        hn_product_row(product->n, product->k, a, b, product->ldb, c, accumulate);
+        return true;
+    }
     if (rows == 0) {
         run_naive(product, m, a, b, c, accumulate);
         return true;

@@ -2,6 +2,8 @@
  * they may, and the promise that a row's bits depend on the row alone. */
 #include <string.h>
 
+#include <math.h>
+
 #include "oracle.h"
 
 enum { SHAPES = 60, SENTINEL = 77 };
@@ -264,6 +266,38 @@ static void test_backward_matches_the_oracle(void **state) {
     }
 }
 
+/* ---- One row ------------------------------------------------------------------------- */
+
+static void check_row(int32_t n, int32_t k, bool accumulate) {
+    hn_real *const a = oracle_numbers(k + 1), *const b = oracle_numbers((int64_t)k * n + 1),
+                   *const c = oracle_numbers(n), *const start = oracle_numbers(n);
+    memcpy(start, c, (size_t)n * sizeof *c);
+    hn_product_row(n, k, a, b, n, c, accumulate);
+    for (int32_t j = 0; j < n; j++) {
+        double sum = 0, size = 1;
+        for (int32_t p = 0; p < k; p++) {
+            const double term = (double)a[p] * (double)b[(int64_t)p * n + j];
+            sum += term;
+            size += fabs(term);
+        }
+        if (accumulate) sum += (double)start[j];
+        if (fabs((double)c[j] - sum) > 1e-6 * size)
+            fail_msg("row of n %d, k %d: number %d is %g, expected %g", n, k, j, (double)c[j], sum);
+    }
+    hn_free(a), hn_free(b), hn_free(c), hn_free(start);
+}
+
+/* Steps of 8 in k, stretches of 8192 in n, and what is left of both. */
+static void test_one_row_matches_the_oracle(void **state) {
+    (void)state;
+    static const int32_t ns[] = {1, 3, 64, 8191, 8193}, ks[] = {0, 1, 7, 8, 9, 33};
+    for (size_t i = 0; i < sizeof ns / sizeof *ns; i++)
+        for (size_t j = 0; j < sizeof ks / sizeof *ks; j++) {
+            check_row(ns[i], ks[j], false);
+            check_row(ns[i], ks[j], true);
+        }
+}
+
 int main(void) {
     const int32_t saved = hn_kernel_enter();
     const struct CMUnitTest tests[] = {
@@ -275,6 +309,7 @@ int main(void) {
         cmocka_unit_test(test_layouts_give_the_same_bits),
         cmocka_unit_test(test_bad_rows_do_not_spread),
         cmocka_unit_test(test_backward_matches_the_oracle),
+        cmocka_unit_test(test_one_row_matches_the_oracle),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     hn_kernel_leave(saved);
