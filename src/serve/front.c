@@ -15,7 +15,7 @@ struct hn_front {
     hn_front_options options;
     hn_http *http;
     hn_workers *workers;
-    hn_metrics *metrics;
+    hn_meters *metrics;
     _Atomic bool draining;
     hn_journal_rate slow, access;
 };
@@ -89,18 +89,18 @@ static void write_gauges(hn_text *out, hn_front *f) {
          (double)hn_memory_resident()},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
-        hn_metrics_head(out, rows[k].name, rows[k].type, rows[k].help);
-        hn_metrics_line(out, rows[k].name, "", rows[k].value);
+        hn_meters_head(out, rows[k].name, rows[k].type, rows[k].help);
+        hn_meters_line(out, rows[k].name, "", rows[k].value);
     }
-    hn_metrics_head(out, "hinet_build_info", "gauge", "1, labelled with the version.");
-    hn_metrics_line(out, "hinet_build_info", "version=\"" HN_VERSION "\"", 1);
+    hn_meters_head(out, "hinet_build_info", "gauge", "1, labelled with the version.");
+    hn_meters_line(out, "hinet_build_info", "version=\"" HN_VERSION "\"", 1);
 }
 
 static void answer_metrics(hn_front *f, hn_exchange *e) {
     e->status = 200;
     e->answer_type = "text/plain; version=0.0.4; charset=utf-8";
     write_gauges(&e->answer, f);
-    hn_metrics_write(&e->answer, f->metrics);
+    hn_meters_write(&e->answer, f->metrics);
     if (f->options.more_metrics) f->options.more_metrics(f->options.server, &e->answer);
 }
 
@@ -153,12 +153,12 @@ static bool on_whole(void *user, hn_exchange *e) {
     switch (hn_workers_admit(f->workers, e)) {
     case HN_ADMITTED: return false;
     case HN_QUEUE_FULL:
-        hn_metrics_add(f->metrics, shard, HN_METRIC_FULL, 1);
+        hn_meters_add(f->metrics, shard, HN_METRIC_FULL, 1);
         refuse(e, "overloaded: the queue is full");
         return true;
     case HN_TOO_LATE: break;
     }
-    hn_metrics_add(f->metrics, shard, HN_METRIC_HOPELESS, 1);
+    hn_meters_add(f->metrics, shard, HN_METRIC_HOPELESS, 1);
     refuse(e, "overloaded: the deadline would be missed");
     return true;
 }
@@ -183,9 +183,9 @@ static void log_access(hn_front *f, const hn_exchange *e) {
 static void on_done(void *user, const hn_exchange *e) {
     hn_front *const f = user;
     if (e->status)
-        hn_metrics_status(f->metrics, f->options.workers, e->status);
+        hn_meters_status(f->metrics, f->options.workers, e->status);
     else
-        hn_metrics_add(f->metrics, f->options.workers, HN_METRIC_GONE, 1);
+        hn_meters_add(f->metrics, f->options.workers, HN_METRIC_GONE, 1);
     log_access(f, e);
 }
 
@@ -226,19 +226,19 @@ static void on_handle(void *user, hn_exchange *e) {
         [HN_PHASE_FEATURES] = trace.features_ns,  [HN_PHASE_MODEL] = trace.model_ns,
         [HN_PHASE_ANSWER] = trace.answer_ns,      [HN_PHASE_TOTAL] = now - e->arrived_ns,
     };
-    if (trace.items > 0) hn_metrics_phases(f->metrics, e->worker, trace.scenario_name, ns);
-    hn_metrics_add(f->metrics, e->worker, HN_METRIC_ITEMS, (uint64_t)trace.items);
-    hn_metrics_add(f->metrics, e->worker, HN_METRIC_MISSING, trace.missing_features);
-    hn_metrics_add(f->metrics, e->worker, HN_METRIC_UNKNOWN, trace.unknown_scenario);
-    hn_metrics_fallback(f->metrics, e->worker, trace.fallback);
+    if (trace.items > 0) hn_meters_phases(f->metrics, e->worker, trace.scenario_name, ns);
+    hn_meters_add(f->metrics, e->worker, HN_METRIC_ITEMS, (uint64_t)trace.items);
+    hn_meters_add(f->metrics, e->worker, HN_METRIC_MISSING, trace.missing_features);
+    hn_meters_add(f->metrics, e->worker, HN_METRIC_UNKNOWN, trace.unknown_scenario);
+    hn_meters_fallback(f->metrics, e->worker, trace.fallback);
     if (now <= e->deadline_ns) return;
-    hn_metrics_add(f->metrics, e->worker, HN_METRIC_OVERRUN, 1);
+    hn_meters_add(f->metrics, e->worker, HN_METRIC_OVERRUN, 1);
     log_slow(f, e, &trace, ns);
 }
 
 static void on_late(void *user, hn_exchange *e) {
     hn_front *const f = user;
-    hn_metrics_add(f->metrics, e->worker, HN_METRIC_LATE, 1);
+    hn_meters_add(f->metrics, e->worker, HN_METRIC_LATE, 1);
     refuse(e, "overloaded: the deadline passed while the request waited");
 }
 
@@ -264,7 +264,7 @@ hn_status hn_front_open(hn_front **out, const hn_front_options *options, hn_erro
     hn_front *const f = hn_alloc_zero(1, sizeof *f);
     if (!f) return hn_no_memory(err, "the server");
     f->options = *options;
-    hn_status status = hn_metrics_create(&f->metrics, options->workers + 1, err);
+    hn_status status = hn_meters_create(&f->metrics, options->workers + 1, err);
     if (status == HN_OK) {
         const hn_workers_options workers = {.threads = options->workers,
                                             .queue = options->config->queue,
@@ -309,6 +309,6 @@ void hn_front_close(hn_front *f) {
     hn_workers_quit(f->workers);
     hn_http_stop(f->http);
     hn_workers_stop(f->workers);
-    hn_metrics_free(f->metrics);
+    hn_meters_free(f->metrics);
     hn_free(f);
 }

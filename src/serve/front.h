@@ -5,7 +5,7 @@
 #define HN_SERVE_FRONT_H
 
 #include "serve/http.h"
-#include "serve/metrics.h"
+#include "serve/meters.h"
 #include "serve/rank.h"
 #include "serve/workers.h"
 

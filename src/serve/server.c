@@ -61,8 +61,8 @@ typedef struct count_row {
 
 static void write_rows(hn_text *out, const count_row *rows, size_t n) {
     for (size_t k = 0; k < n; k++) {
-        hn_metrics_head(out, rows[k].name, rows[k].type, rows[k].help);
-        hn_metrics_line(out, rows[k].name, "", rows[k].value);
+        hn_meters_head(out, rows[k].name, rows[k].type, rows[k].help);
+        hn_meters_line(out, rows[k].name, "", rows[k].value);
     }
 }
 
@@ -79,15 +79,15 @@ static void write_shelf(hn_text *out, hn_shelf *models) {
 
 static void write_versions(hn_text *out, server *s) {
     static const char name[] = "hinet_model_loaded_seconds";
-    hn_metrics_head(out, name, "gauge", "Unix time when the version that is served was loaded.");
+    hn_meters_head(out, name, "gauge", "Unix time when the version that is served was loaded.");
     for (int32_t k = 0; k < s->config->n_models; k++) {
         const hn_model_version *const version = hn_shelf_acquire(s->models, k, false);
         if (!version) continue;
         hn_text labels = {0};
-        hn_metrics_label(&labels, "model", version->model);
-        hn_metrics_label(&labels, "version", version->version);
+        hn_meters_label(&labels, "model", version->model);
+        hn_meters_label(&labels, "version", version->version);
         if (!labels.failed)
-            hn_metrics_line(out, name, labels.text, (double)version->loaded_ms * 1e-3);
+            hn_meters_line(out, name, labels.text, (double)version->loaded_ms * 1e-3);
         hn_text_free(&labels);
         hn_shelf_release(s->models, version);
     }

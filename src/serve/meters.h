@@ -1,8 +1,8 @@
 /* What the server counts, and /metrics in Prometheus' text form. Every writer has a shard of
  * its own (each worker, and one more for the HTTP thread); a scrape sums them. Adding a counter
- * is one row of the map and one hn_metrics_add. */
-#ifndef HN_SERVE_METRICS_H
-#define HN_SERVE_METRICS_H
+ * is one row of the map and one hn_meters_add. */
+#ifndef HN_SERVE_METERS_H
+#define HN_SERVE_METERS_H
 
 #include "base/report.h"
 
@@ -44,22 +44,22 @@ typedef enum hn_phase {
         HN_PHASES
 } hn_phase;
 
-typedef struct hn_metrics hn_metrics;
-hn_status hn_metrics_create(hn_metrics **out, int32_t shards, hn_error *err);
-void hn_metrics_free(hn_metrics *metrics);
-void hn_metrics_add(hn_metrics *metrics, int32_t shard, hn_metric metric, uint64_t n);
-void hn_metrics_status(hn_metrics *metrics, int32_t shard, int32_t status);
-void hn_metrics_fallback(hn_metrics *metrics, int32_t shard, const char *fallback); /* NULL: none */
+typedef struct hn_meters hn_meters;
+hn_status hn_meters_create(hn_meters **out, int32_t shards, hn_error *err);
+void hn_meters_free(hn_meters *metrics);
+void hn_meters_add(hn_meters *metrics, int32_t shard, hn_metric metric, uint64_t n);
+void hn_meters_status(hn_meters *metrics, int32_t shard, int32_t status);
+void hn_meters_fallback(hn_meters *metrics, int32_t shard, const char *fallback); /* NULL: none */
 /* One shard has one writer. `scenario`: "" when unknown; `ns` [HN_PHASES], < 0: not measured. */
-void hn_metrics_phases(hn_metrics *metrics, int32_t shard, const char *scenario, const int64_t *ns);
-uint64_t hn_metrics_sum(const hn_metrics *metrics, hn_metric metric);
+void hn_meters_phases(hn_meters *metrics, int32_t shard, const char *scenario, const int64_t *ns);
+uint64_t hn_meters_sum(const hn_meters *metrics, hn_metric metric);
 /* All of the above as text. */
-void hn_metrics_write(hn_text *out, const hn_metrics *metrics);
+void hn_meters_write(hn_text *out, const hn_meters *metrics);
 
 /* For what others count: the HELP and TYPE lines, and one number. `labels`: "" or
- * `name="value"` with quotes and backslashes escaped (hn_metrics_label). */
-void hn_metrics_head(hn_text *out, const char *name, const char *type, const char *help);
-void hn_metrics_line(hn_text *out, const char *name, const char *labels, double value);
-void hn_metrics_label(hn_text *out, const char *name, const char *value);
+ * `name="value"` with quotes and backslashes escaped (hn_meters_label). */
+void hn_meters_head(hn_text *out, const char *name, const char *type, const char *help);
+void hn_meters_line(hn_text *out, const char *name, const char *labels, double value);
+void hn_meters_label(hn_text *out, const char *name, const char *value);
 
 #endif

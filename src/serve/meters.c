@@ -1,7 +1,7 @@
 /* Counters and histograms in shards, and their text form. A shard's numbers are written by
  * one thread with relaxed atomics (the last shard by any); the scrape may see one number of a
  * request and not yet another, which Prometheus allows. */
-#include "serve/metrics.h"
+#include "serve/meters.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -41,14 +41,14 @@ typedef struct shard {
     _Atomic(scenario *) scenarios[SCENARIOS]; /* filled from the front by the shard's writer */
 } shard;
 
-struct hn_metrics {
+struct hn_meters {
     int32_t n;
     shard *shards; /* [n] */
 };
 
-hn_status hn_metrics_create(hn_metrics **out, int32_t shards, hn_error *err) {
+hn_status hn_meters_create(hn_meters **out, int32_t shards, hn_error *err) {
     *out = NULL;
-    hn_metrics *const m = hn_alloc_zero(1, sizeof *m);
+    hn_meters *const m = hn_alloc_zero(1, sizeof *m);
     if (m) m->shards = hn_alloc_zero((size_t)shards, sizeof *m->shards);
     if (!m || !m->shards) {
         hn_free(m);
@@ -59,7 +59,7 @@ hn_status hn_metrics_create(hn_metrics **out, int32_t shards, hn_error *err) {
     return HN_OK;
 }
 
-void hn_metrics_free(hn_metrics *m) {
+void hn_meters_free(hn_meters *m) {
     if (!m) return;
     for (int32_t k = 0; k < m->n; k++)
         for (int32_t s = 0; s < SCENARIOS; s++) hn_free(atomic_load(&m->shards[k].scenarios[s]));
@@ -72,16 +72,16 @@ void hn_metrics_free(hn_metrics *m) {
 static void add(number *to, uint64_t n) { atomic_fetch_add_explicit(to, n, memory_order_relaxed); }
 static uint64_t get(const number *from) { return atomic_load_explicit(from, memory_order_relaxed); }
 
-void hn_metrics_add(hn_metrics *m, int32_t k, hn_metric metric, uint64_t n) {
+void hn_meters_add(hn_meters *m, int32_t k, hn_metric metric, uint64_t n) {
     if (n > 0) add(&m->shards[k].counters[metric], n);
 }
 
-void hn_metrics_status(hn_metrics *m, int32_t k, int32_t status) {
+void hn_meters_status(hn_meters *m, int32_t k, int32_t status) {
     if (status >= STATUS_MIN && status < STATUS_MIN + STATUSES)
         add(&m->shards[k].statuses[status - STATUS_MIN], 1);
 }
 
-void hn_metrics_fallback(hn_metrics *m, int32_t k, const char *fallback) {
+void hn_meters_fallback(hn_meters *m, int32_t k, const char *fallback) {
     for (int32_t f = 0; fallback && f < FALLBACKS; f++)
         if (strcmp(fallback, fallbacks[f]) == 0) add(&m->shards[k].fallbacks[f], 1);
 }
@@ -110,13 +110,13 @@ static void observe(histogram *h, int64_t ns) {
     add(&h->sum_ns, (uint64_t)ns);
 }
 
-void hn_metrics_phases(hn_metrics *m, int32_t k, const char *name, const int64_t *ns) {
+void hn_meters_phases(hn_meters *m, int32_t k, const char *name, const int64_t *ns) {
     scenario *const s = find(&m->shards[k], name);
     for (int32_t p = 0; s && p < HN_PHASES; p++)
         if (ns[p] >= 0) observe(&s->phases[p], ns[p]);
 }
 
-uint64_t hn_metrics_sum(const hn_metrics *m, hn_metric metric) {
+uint64_t hn_meters_sum(const hn_meters *m, hn_metric metric) {
     uint64_t sum = 0;
     for (int32_t k = 0; k < m->n; k++) sum += get(&m->shards[k].counters[metric]);
     return sum;
@@ -124,18 +124,18 @@ uint64_t hn_metrics_sum(const hn_metrics *m, hn_metric metric) {
 
 /* ---- Text ---------------------------------------------------------------------------------- */
 
-void hn_metrics_head(hn_text *out, const char *name, const char *type, const char *help) {
+void hn_meters_head(hn_text *out, const char *name, const char *type, const char *help) {
     hn_text_add(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-void hn_metrics_line(hn_text *out, const char *name, const char *labels, double value) {
+void hn_meters_line(hn_text *out, const char *name, const char *labels, double value) {
     if (labels[0])
         hn_text_add(out, "%s{%s} %.17g\n", name, labels, value);
     else
         hn_text_add(out, "%s %.17g\n", name, value);
 }
 
-void hn_metrics_label(hn_text *out, const char *name, const char *value) {
+void hn_meters_label(hn_text *out, const char *name, const char *value) {
     hn_text_add(out, "%s%s=\"", out->length > 0 ? "," : "", name);
     for (const char *c = value; *c; c++) {
         if (*c == '\n')
@@ -146,7 +146,7 @@ void hn_metrics_label(hn_text *out, const char *name, const char *value) {
     hn_text_add(out, "\"");
 }
 
-static void write_counters(hn_text *out, const hn_metrics *m) {
+static void write_counters(hn_text *out, const hn_meters *m) {
     static const struct {
         const char *name, *type, *help;
     } rows[HN_METRICS] = {
@@ -155,14 +155,14 @@ static void write_counters(hn_text *out, const hn_metrics *m) {
 #undef X
     };
     for (int32_t k = 0; k < HN_METRICS; k++) {
-        hn_metrics_head(out, rows[k].name, rows[k].type, rows[k].help);
-        hn_metrics_line(out, rows[k].name, "", (double)hn_metrics_sum(m, (hn_metric)k));
+        hn_meters_head(out, rows[k].name, rows[k].type, rows[k].help);
+        hn_meters_line(out, rows[k].name, "", (double)hn_meters_sum(m, (hn_metric)k));
     }
 }
 
-static void write_statuses(hn_text *out, const hn_metrics *m) {
+static void write_statuses(hn_text *out, const hn_meters *m) {
     static const char name[] = "hinet_requests_total";
-    hn_metrics_head(out, name, "counter", "Requests answered, by HTTP status.");
+    hn_meters_head(out, name, "counter", "Requests answered, by HTTP status.");
     for (int32_t s = 0; s < STATUSES; s++) {
         uint64_t sum = 0;
         for (int32_t k = 0; k < m->n; k++) sum += get(&m->shards[k].statuses[s]);
@@ -171,9 +171,9 @@ static void write_statuses(hn_text *out, const hn_metrics *m) {
     }
 }
 
-static void write_fallbacks(hn_text *out, const hn_metrics *m) {
+static void write_fallbacks(hn_text *out, const hn_meters *m) {
     static const char name[] = "hinet_fallbacks_total";
-    hn_metrics_head(out, name, "counter",
+    hn_meters_head(out, name, "counter",
                     "Answers not given by the current model, by what gave them.");
     for (int32_t f = 0; f < FALLBACKS; f++) {
         uint64_t sum = 0;
@@ -191,7 +191,7 @@ static const scenario *look(const shard *s, const char *name) {
     return NULL;
 }
 
-static void write_histogram(hn_text *out, const hn_metrics *m, const char *name, hn_phase phase) {
+static void write_histogram(hn_text *out, const hn_meters *m, const char *name, hn_phase phase) {
     uint64_t counts[BOUNDS + 1] = {0}, sum_ns = 0, seen = 0;
     for (int32_t k = 0; k < m->n; k++) {
         const scenario *const s = look(&m->shards[k], name);
@@ -200,8 +200,8 @@ static void write_histogram(hn_text *out, const hn_metrics *m, const char *name,
         sum_ns += get(&s->phases[phase].sum_ns);
     }
     hn_text labels = {0};
-    hn_metrics_label(&labels, "scenario", name[0] ? name : "(unknown)");
-    hn_metrics_label(&labels, "phase", phase_names[phase]);
+    hn_meters_label(&labels, "scenario", name[0] ? name : "(unknown)");
+    hn_meters_label(&labels, "phase", phase_names[phase]);
     const char *const text = labels.failed ? "" : labels.text;
     for (int32_t b = 0; b <= BOUNDS; b++) {
         seen += counts[b];
@@ -219,17 +219,17 @@ static void write_histogram(hn_text *out, const hn_metrics *m, const char *name,
 }
 
 /* Whether an earlier shard has written the scenario. */
-static bool is_written(const hn_metrics *m, int32_t before, const char *name) {
+static bool is_written(const hn_meters *m, int32_t before, const char *name) {
     for (int32_t k = 0; k < before; k++)
         if (look(&m->shards[k], name)) return true;
     return false;
 }
 
-void hn_metrics_write(hn_text *out, const hn_metrics *m) {
+void hn_meters_write(hn_text *out, const hn_meters *m) {
     write_counters(out, m);
     write_statuses(out, m);
     write_fallbacks(out, m);
-    hn_metrics_head(out, "hinet_phase_seconds", "histogram",
+    hn_meters_head(out, "hinet_phase_seconds", "histogram",
                     "Time of a request, by scenario and phase; total is from its last byte read to "
                     "its answer made.");
     for (int32_t k = 0; k < m->n; k++)
