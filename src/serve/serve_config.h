@@ -6,7 +6,7 @@
 
 #include "base/config.h"
 
-enum { HN_LAYERS_MAX = 16, HN_ARMS_MAX = 32, HN_MODELS_MAX = 16, HN_EXPRESSION_BYTES_MAX = 2000 };
+enum { HN_LAYERS_MAX = 16, HN_ARMS_MAX = 32, HN_MODELS_MAX = 16 };
 
 typedef struct hn_serve_model {
     char *name;
