@@ -53,7 +53,7 @@ hn_status hn_config_parse(hn_config **out, const char *text, size_t n, const cha
 
 /* Reads at most one byte more than a config may have, so that a device or a huge file
  * given by mistake does no harm. */
-static hn_status read_bounded(char **out, size_t *n, const char *path, hn_error *err) {
+hn_status hn_config_text_read(char **out, size_t *n, const char *path, hn_error *err) {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return hn_fail(err, HN_NO_INPUT,
@@ -80,7 +80,7 @@ hn_status hn_config_load(hn_config **out, const char *path, const char *const *o
     char *text = NULL, *dir = NULL;
     size_t bytes = 0;
     *out = NULL;
-    HN_TRY(read_bounded(&text, &bytes, path, err));
+    HN_TRY(hn_config_text_read(&text, &bytes, path, err));
     hn_status status = HN_OK;
     dir = hn_path_dir(path);
     if (dir == NULL) status = hn_no_memory(err, "the config's path");

@@ -1,7 +1,8 @@
 /* What an option is: a row of a section's table (config_options.c, config_feature.c,
  * config_model.c). A row's type reads it from the tree, prints it into the resolved YAML
  * and describes it for errors and the reference. To add an option: a field in config.h
- * and a row here; nothing else. For internal use of src/base/config*.c. */
+ * and a row here; nothing else. For internal use of src/base/config*.c and
+ * src/serve/serve_config*.c, whose tables are of another root (SERVE.yaml). */
 #ifndef HN_BASE_CONFIG_OPTIONS_H
 #define HN_BASE_CONFIG_OPTIONS_H
 
@@ -87,6 +88,9 @@ extern const hn_value_type hn_value_bool, hn_value_int32, hn_value_int64, hn_val
 
 /* ---- Reading ---- */
 
+/* A config file's text, hn_free it. Reads no more than a config may have (and one byte). */
+hn_status hn_config_text_read(char **out, size_t *n, const char *path, hn_error *err);
+
 /* "place: path: sentence" with HN_BAD_CONFIG. */
 hn_status hn_config_fail(const hn_config_reader *reader, hn_place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -145,5 +149,8 @@ hn_status hn_strings_duplicate(const char **out, const hn_strings *strings,
 
 void hn_section_print(hn_text *text, const hn_config_section *section, const void *object,
                       int indent);
+/* The reference of all options below `root`, after the introduction. */
+hn_status hn_section_reference(hn_report **out, const hn_config_section *root,
+                               const char *introduction, hn_error *err);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "base/config_options.h"
 
-static const char introduction[] =
+static const char config_introduction[] =
     "# The config\n\n"
     "A config is one YAML file that says how to read a log and what to train on it. Every option "
     "is\n"
@@ -123,9 +123,9 @@ static void add_row(page *p, const char *path, const hn_config_section *section,
     hn_text_add(&p->text, " |\n");
 }
 
-static bool is_nested(const hn_option *option) {
-    return option->type == &hn_value_section || option->type == &hn_value_map;
-}
+static bool is_nested(const hn_option *option) { return option->section != NULL; }
+/* Its elements have names. */
+static bool is_map(const hn_option *option) { return is_nested(option) && option->companion != 0; }
 
 static void add_table(page *p, const char *path, const hn_config_section *section) {
     bool any = false;
@@ -145,24 +145,29 @@ static void add_section(page *p, const char *path, const hn_config_section *sect
         if (is_nested(&section->options[i])) add_nested(p, path, &section->options[i]);
 }
 
-/* Sections nest at most twice: the recursion is over our own tables. */
+/* The recursion is over our own tables, a few levels deep. */
 static void add_nested(page *p, const char *path, const hn_option *option) {
     char below[200];
     snprintf(below, sizeof below, "%.80s%s%.80s%s", path, path[0] != '\0' ? "." : "", option->name,
-             option->type == &hn_value_map ? ".NAME" : "");
+             is_map(option) ? ".NAME" : "");
     hn_text_add(&p->text, "\n## `%s`%s\n\n%s\n\n", below,
                 (option->flags & HN_OPTION_REQUIRED) != 0 ? " (required)" : "",
                 option->section->about);
     add_section(p, below, option->section);
 }
 
-hn_status hn_config_reference(hn_report **out, hn_error *err) {
+hn_status hn_section_reference(hn_report **out, const hn_config_section *root,
+                               const char *introduction, hn_error *err) {
     *out = NULL;
     page p = {.options = json_array()};
     hn_text_add(&p.text, "%s\n## At the top\n\n", introduction);
-    add_section(&p, "", &hn_config_root);
+    add_section(&p, "", root);
     json_t *json = p.options != NULL ? json_pack("{s:o}", "options", p.options) : NULL;
     if (json != NULL) return hn_report_create(out, json, &p.text, err);
     hn_text_free(&p.text);
     return hn_no_memory(err, "the reference of the config");
+}
+
+hn_status hn_config_reference(hn_report **out, hn_error *err) {
+    return hn_section_reference(out, &hn_config_root, config_introduction, err);
 }
