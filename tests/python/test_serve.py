@@ -76,10 +76,10 @@ def folder(demo, tmp_path_factory):
     token.chmod(0o600)
     (home / "serve.yaml").write_text(
         "listen: 127.0.0.1:0\n"
-        "admin_listen: 127.0.0.1:0\n"
-        f"admin_token_file: {token}\n"
+        "admin:\n  listen: 127.0.0.1:0\n"
+        f"  token_file: {token}\n"
         "workers: 2\n"
-        "models:\n  - name: default\n    path: models\n")
+        "models: models\n")
     return home
 
 
@@ -164,7 +164,7 @@ def test_a_readable_token_file_is_refused(hinet, folder, tmp_path):
     token.chmod(0o644)
     config = tmp_path / "serve.yaml"
     config.write_text((folder / "serve.yaml").read_text().replace(str(folder / "token"), str(token))
-                      .replace("path: models", f"path: {folder / 'models'}"))
+                      .replace("models: models", f"models: {folder / 'models'}"))
     hinet.fails(78, "chmod 600", "serve", config)
 
 
