@@ -25,6 +25,7 @@ struct hn_bytes {
     bool ended;       /* the file has no more bytes */
     bool within;      /* within a compressed member: the end may not come now */
     bool any_member;
+    bool cut; /* it ended within its compressed data */
     uint64_t consumed;
     uint8_t *input;   /* [INPUT_BYTES]; [next, filled) waits to be used */
     size_t next, filled;
@@ -34,6 +35,7 @@ struct hn_bytes {
 };
 
 uint64_t hn_bytes_consumed(const hn_bytes *bytes) { return bytes->consumed; }
+bool hn_bytes_cut(const hn_bytes *bytes) { return bytes->cut; }
 
 /* ---- What a file is -------------------------------------------------------------- */
 
@@ -268,7 +270,8 @@ hn_status hn_bytes_read(size_t *got, hn_bytes *bytes, void *to, size_t n, hn_err
             *got += some;
         }
     }
-    if (*got < n && bytes->within)
+    bytes->cut = *got < n && bytes->within;
+    if (bytes->cut)
         return hn_fail(err, HN_BAD_DATA, "%s: is cut short: the file ends within its %s data; fetch it again",
                        bytes->name, bytes->kind == GZIP ? "gzip" : "zstd");
     return HN_OK;
