@@ -164,6 +164,17 @@ HN_API HN_MUST_USE hn_status hn_predict(const hn_bundle *bundle, const char *con
                                         size_t n_files, hn_write write, void *user,
                                         const hn_run *run, hn_error *err);
 
+typedef struct hn_serve_options {
+    const char *listen;     /* instead of the config's address; NULL: the config's */
+    const char *ready_file; /* written when requests are answered: {"port":…,"admin_port":…,"pid":…}; NULL: none */
+    bool access_log;        /* a line for each request, at most 100 a second */
+} hn_serve_options;
+/* Serves the models of a SERVE.yaml (docs/serving-config.md), or one bundle with every
+ * default, until run->stop; then drains. run->log gets one JSON object a line, from several
+ * threads. `options` may be NULL. docs/operations.md. */
+HN_API HN_MUST_USE hn_status hn_serve(const char *path, const hn_serve_options *options,
+                                      const hn_run *run, hn_error *err);
+
 typedef struct hn_simulate_options {
     int64_t rows; /* impressions, 1000…10^10 */
     uint64_t seed;

@@ -42,6 +42,11 @@
       "and to this one: the true gain of its lists over the first one's")                    \
     X(REQUESTS, "requests", "N", "live requests [1000]")                                     \
     X(DATA, "data", "DIR", "the simulated platform whose users come [that of --rows]")       \
+    X(LISTEN, "listen", "ADDRESS",                                                           \
+      "HOST:PORT or unix:/path instead of the config's; port 0 is any free one")             \
+    X(READY_FILE, "ready-file", "PATH",                                                      \
+      "written when requests are answered: the ports and the process, as JSON")              \
+    X(ACCESS_LOG, "access-log", NULL, "a log line for each request, at most 100 a second")   \
     X(HELP, "help", NULL, "this text")
 
 typedef enum cli_option {
@@ -58,6 +63,8 @@ typedef struct cli_options {
     size_t n_args;
     const char **sets; /* KEY=VALUE */
     size_t n_sets;
+    const char *listen, *ready_file;
+    bool access_log;
     const char *out, *init, *temp;
     int64_t rows, memory; /* 0: not given */
     uint64_t seed;
@@ -79,6 +86,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_commands[];
+hn_status cli_run_serve(const cli_options *options, hn_run *run, hn_error *err);
 extern const size_t cli_n_commands;
 
 /* Parses what follows the command's name. The arrays are freed by cli_options_free;

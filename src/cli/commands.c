@@ -324,6 +324,23 @@ const cli_command cli_commands[] = {
         .run = cli_run_abtest,
     },
     {
+        .name = "serve",
+        .usage = "serve SERVE.yaml|BUNDLE.hn [OPTIONS]",
+        .summary = "answer ranking requests over HTTP",
+        .description =
+            "Serves the models of SERVE.yaml (docs/serving-config.md), or one bundle with every\n"
+            "default, until SIGTERM or SIGINT; then answers what was accepted and ends. Requests:\n"
+            "POST /v1/rank and the Open Inference Protocol under /v2. Logs are JSON lines on\n"
+            "standard error. docs/operations.md tells about running it.\n",
+        .example = "  hinet serve demo/run/best.hn --listen 127.0.0.1:8080\n",
+        .options = CLI_BIT(LISTEN) | CLI_BIT(READY_FILE) | CLI_BIT(ACCESS_LOG) | CLI_BIT(THREADS) |
+                   CLI_BIT(HELP),
+        .min_args = 1,
+        .max_args = 1,
+        .missing = "a SERVE.yaml or a bundle",
+        .run = cli_run_serve,
+    },
+    {
         .name = "models",
         .usage = "models [OPTIONS]",
         .summary = "the models that can be trained",

@@ -115,6 +115,9 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_TEMP: out->temp = value; return HN_OK;
     case CLI_JSON: out->json = true; return HN_OK;
     case CLI_QUIET: out->quiet = true; return HN_OK;
+    case CLI_LISTEN: out->listen = value; return HN_OK;
+    case CLI_READY_FILE: out->ready_file = value; return HN_OK;
+    case CLI_ACCESS_LOG: out->access_log = true; return HN_OK;
     case CLI_HELP: out->help = true; return HN_OK;
     case CLI_LAYER: out->abtest.layer = value; return HN_OK;
     case CLI_CONTROL: out->abtest.control = value; return HN_OK;
