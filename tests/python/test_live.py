@@ -18,6 +18,9 @@ class Stub:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body in one segment: two small ones would wait for each other's
+            # acknowledgement (Nagle's algorithm and delayed ACK), 40 ms a request.
+            wbufsize = -1
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
