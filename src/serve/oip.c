@@ -24,7 +24,7 @@ typedef struct inference {
 
 static bool refuse(const inference *f, const char *name, const char *text) {
     char message[700];
-    snprintf(message, sizeof message, "inputs \"%.100s\": %s", name, text);
+    snprintf(message, sizeof message, "inputs \"%.100s\": %.580s", name, text);
     hn_answer_error(f->exchange, 400, message);
     return false;
 }
