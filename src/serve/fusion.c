@@ -10,87 +10,65 @@
 
 /* ---- Evaluation -------------------------------------------------------------------------- */
 
-static double less_of(double a, double b) { return isnan(a) || a < b ? a : b; }
-static double more_of(double a, double b) { return isnan(a) || a > b ? a : b; }
 static double choose(double condition, double yes, double no) {
     if (isnan(condition)) return condition;
     return condition != 0 ? yes : no;
 }
 
-/* Ends with one value, in stack[0]. `top` is the first free place. */
+/* The last value of the stack is x, the others lie below `top`. */
 static double run(const hn_fusion_op *ops, int32_t n, const double *values, double *stack) {
-    double *top = stack;
-    for (const hn_fusion_op *op = ops; op < ops + n; op++) switch (op->kind) {
-        case HN_FUSION_CONST: *top++ = op->constant; break;
-        case HN_FUSION_NAME: *top++ = values[op->name]; break;
-        case HN_FUSION_NEGATE: top[-1] = -top[-1]; break;
-        case HN_FUSION_LOG: top[-1] = log(top[-1]); break;
-        case HN_FUSION_EXP: top[-1] = exp(top[-1]); break;
-        case HN_FUSION_SQRT: top[-1] = sqrt(top[-1]); break;
-        case HN_FUSION_ABS: top[-1] = fabs(top[-1]); break;
-        case HN_FUSION_ADD:
-            top--;
-            top[-1] += top[0];
-            break;
-        case HN_FUSION_SUBTRACT:
-            top--;
-            top[-1] -= top[0];
-            break;
-        case HN_FUSION_MULTIPLY:
-            top--;
-            top[-1] *= top[0];
-            break;
-        case HN_FUSION_DIVIDE:
-            top--;
-            top[-1] /= top[0];
-            break;
-        case HN_FUSION_POWER:
-            top--;
-            top[-1] = pow(top[-1], top[0]);
-            break;
-        case HN_FUSION_MIN:
-            top--;
-            top[-1] = isnan(top[0]) ? top[0] : less_of(top[-1], top[0]);
-            break;
-        case HN_FUSION_MAX:
-            top--;
-            top[-1] = isnan(top[0]) ? top[0] : more_of(top[-1], top[0]);
-            break;
-        case HN_FUSION_LT:
-            top--;
-            top[-1] = top[-1] < top[0];
-            break;
-        case HN_FUSION_LE:
-            top--;
-            top[-1] = top[-1] <= top[0];
-            break;
-        case HN_FUSION_GT:
-            top--;
-            top[-1] = top[-1] > top[0];
-            break;
-        case HN_FUSION_GE:
-            top--;
-            top[-1] = top[-1] >= top[0];
-            break;
-        case HN_FUSION_EQ:
-            top--;
-            top[-1] = top[-1] == top[0];
-            break;
-        case HN_FUSION_NE:
-            top--;
-            top[-1] = top[-1] != top[0];
-            break;
+#define PUSH(symbol, value)      \
+    case HN_FUSION_##symbol:     \
+        *top++ = x, x = (value); \
+        break
+#define ONE(symbol, value)   \
+    case HN_FUSION_##symbol: \
+        x = (value);         \
+        break
+#define TWO(symbol, value)              \
+    case HN_FUSION_##symbol: {          \
+        const double a = *--top, b = x; \
+        x = (value);                    \
+        break;                          \
+    }
+    double *top = stack, x = 0;
+    for (const hn_fusion_op *op = ops; op < ops + n; op++) {
+        switch (op->kind) {
+            PUSH(CONST, op->constant);
+            PUSH(NAME, values[op->name]);
+            ONE(NEGATE, -x);
+            ONE(LOG, log(x));
+            ONE(EXP, exp(x));
+            ONE(SQRT, sqrt(x));
+            ONE(ABS, fabs(x));
+            TWO(ADD, a + b)
+            TWO(SUBTRACT, a - b)
+            TWO(MULTIPLY, a * b)
+            TWO(DIVIDE, a / b)
+            TWO(POWER, pow(a, b))
+            TWO(MIN, isnan(a) || a <= b ? a : b) /* b where it is NaN */
+            TWO(MAX, isnan(a) || a >= b ? a : b)
+            TWO(LT, a < b)
+            TWO(LE, a <= b)
+            TWO(GT, a > b)
+            TWO(GE, a >= b)
+            TWO(EQ, a == b)
+            TWO(NE, a != b)
         case HN_FUSION_IF:
             top -= 2;
-            top[-1] = choose(top[-1], top[0], top[1]);
+            x = choose(top[0], top[1], x);
             break;
         case HN_FUSION_KINDS: break;
         }
-    return stack[0];
+    }
+    return x;
+#undef PUSH
+#undef ONE
+#undef TWO
 }
 
 double hn_fusion_value(const hn_fusion *fusion, const double *values) {
-    double stack[HN_EXPRESSION_OPS_MAX];
+    double stack[HN_EXPRESSION_OPS_MAX + 1];
     return run(fusion->ops, fusion->n_ops, values, stack);
 }
 

@@ -114,6 +114,8 @@ hn_status hn_serve_config_of_bundle(hn_serve_config **out, const char *bundle_pa
 hn_status hn_serve_config_parse(hn_serve_config **out, const char *text, size_t n, const char *name,
                                 const char *dir, hn_error *err);
 void hn_serve_config_free(hn_serve_config *config); /* NULL is fine */
+/* Every option with type, default and meaning: docs/serving-config.md is its text. */
+hn_status hn_serve_config_reference(hn_report **out, hn_error *err);
 /* A parsed config with every default, as YAML that reads back the same; secrets too. */
 void hn_serve_config_print(hn_text *out, const hn_serve_config *config);
 

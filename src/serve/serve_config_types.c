@@ -42,10 +42,11 @@ static hn_status read_models(hn_config_reader *reader, const hn_option *option, 
                              void *object) {
     if (node->kind != HN_NODE_SCALAR) return hn_value_map.read(reader, option, node, object);
     hn_node *const map = hn_node_create(reader->arena, HN_NODE_MAPPING, NULL, node->place);
-    if (map == NULL) return hn_no_memory(reader->err, "the config's tree");
-    node->key = "default";
-    node->next = NULL; /* its own place in the tree has been left */
-    hn_node_append(map, node);
+    hn_node *const path = hn_node_create(reader->arena, HN_NODE_SCALAR, node->text, node->place);
+    if (map == NULL || path == NULL) return hn_no_memory(reader->err, "the config's tree");
+    path->plain = node->plain;
+    path->key = "default";
+    hn_node_append(map, path);
     return hn_value_map.read(reader, option, map, object);
 }
 
