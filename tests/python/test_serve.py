@@ -97,26 +97,51 @@ def rows(demo):
     names = demo.header.split(",")
     rows = [dict(zip(names, line.split(","))) for line in demo.test_rows]
     first = rows[0]
-    return [{**row, **{k: v for k, v in first.items() if k not in ("item", "item_id")}} for row in rows[:12]]
+    found = {}
+    for row in rows:
+        found.setdefault(row["item_id"], {**first, "item_id": row["item_id"], "position": row["position"]})
+    return list(found.values())[:12]
 
 
 def request_of(rows):
     """The natural request of rows that share user, scenario and context."""
-    keys = list(rows[0])
-    scenario = next(k for k in ("scenario", "tab", "channel") if k in keys)
-    user = next(k for k in ("user", "user_id") if k in keys)
-    item = next(k for k in ("item", "item_id") if k in keys)
-    context = {k: v for k, v in rows[0].items() if k not in (scenario, user, item, "click", "order") and v != ""}
-    return {"request_id": "r1", "scenario": rows[0][scenario], "user": {"id": rows[0][user]}, "context": context,
-            "candidates": [{"id": row[item]} for row in rows]}
+    first = rows[0]
+    return {"request_id": "r1", "scenario": first["scenario"],
+            "user": {"id": first["user_id"], "recent_categories": first["recent_categories"].split("|")},
+            "context": {"hour": int(first["hour"])},
+            "candidates": [{"id": row["item_id"], "position": int(row["position"])} for row in rows]}
 
 
 def test_ranks(server, rows):
     status, headers, body = server.ask("POST", "/v1/rank", request_of(rows))
     assert status == 200, body
     answer = json.loads(body)
-    assert len(answer["items"]) == len(rows)
+    assert [item["rank"] for item in answer["items"]] == list(range(1, len(rows) + 1))
+    scores = [item["score"] for item in answer["items"]]
+    assert scores == sorted(scores, reverse=True)
+    assert answer["fallback"] is None and answer["flags"] == []
     assert headers["traceparent"].startswith("00-")
+
+
+def test_the_same_numbers_as_predict(server, hinet, demo, rows):
+    """Through /v1/rank, through /v2 and through `predict`: the same text."""
+    answer = json.loads(server.ask("POST", "/v1/rank", request_of(rows))[2])
+    ranked = {item["id"]: item["p"] for item in answer["items"]}
+    csv = demo.header + "\n" + "".join(",".join(row[name] for name in demo.header.split(",")) + "\n" for row in rows)
+    predicted = [line.split(",")[-2:] for line in
+                 hinet.text("predict", demo.best, "-", stdin=csv.encode()).splitlines()[1:]]
+    inputs = server.ask("GET", "/v2/models/default")[2]
+    names = [item["name"] for item in json.loads(inputs)["inputs"] if item["name"] in rows[0]]
+    assert {"user_id", "scenario", "hour", "recent_categories", "item_id", "position"} <= set(names)
+    tensors = [{"name": name, "datatype": "BYTES", "shape": [len(rows)], "data": [row[name] for row in rows]}
+               for name in names]
+    status, _, body = server.ask("POST", "/v2/models/default/infer", {"inputs": tensors})
+    assert status == 200, body
+    outputs = {output["name"]: output["data"] for output in json.loads(body)["outputs"]}
+    for i, row in enumerate(rows):
+        p = ranked[row["item_id"]]
+        assert [f"{p['click']:.9g}", f"{p['order']:.9g}"] == [f"{float(x):.9g}" for x in predicted[i]]
+        assert [outputs["click"][i], outputs["order"][i]] == pytest.approx([p["click"], p["order"]], rel=1e-7)
 
 
 def test_metrics_pass_promtool(server, rows):
@@ -262,7 +287,7 @@ def test_sigterm_drains(hinet, demo, rows, tmp_path):
         thread.join()
     assert results and set(results) == {200}
     events = server_events(tmp_path)
-    assert events[0] == "start" and "listening" in events and events[-1] == "drained"
+    assert events[0] == "start" and "listening" in events and events[-2:] == ["drained", "model"]  # freed
 
 
 def server_events(folder):
