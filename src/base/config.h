@@ -158,6 +158,7 @@ typedef struct hn_config_model {
 typedef enum hn_optimizer { HN_ADAM, HN_ADAGRAD, HN_SGD } hn_optimizer;
 typedef enum hn_decay { HN_DECAY_NONE, HN_DECAY_LINEAR, HN_DECAY_COSINE } hn_decay;
 typedef enum hn_reduce { HN_REDUCE_ROWS, HN_REDUCE_CELLS } hn_reduce;
+typedef enum hn_calibrate_kind { HN_CALIBRATE_NONE, HN_CALIBRATE_PLATT, HN_CALIBRATE_ISOTONIC } hn_calibrate_kind;
 typedef struct hn_config_train {
     hn_reduce reduce;
     hn_optimizer optimizer;
@@ -176,6 +177,9 @@ typedef struct hn_config_train {
     int32_t block_rows; /* rows of a dataset block */
     bool keep_optimizer; /* optimizer state in the bundle, for --init */
     int64_t eval_every; /* steps between validations; 0: each epoch */
+    hn_calibrate_kind calibration; /* fitted at the end, kept in the bundle */
+    int32_t golden_rows;           /* held-out rows kept in the bundle as text, for its check */
+    bool profile;                  /* distributions kept in the bundle, to see drift against */
 } hn_config_train;
 
 typedef struct hn_config_report {

@@ -154,6 +154,7 @@ hn_status hn_model_check(hn_config_reader *reader, const hn_node *node, void *mo
 static const char *const optimizer_names[] = {"adam", "adagrad", "sgd", NULL};
 static const char *const decay_names[] = {"none", "linear", "cosine", NULL};
 static const char *const reduce_names[] = {"rows", "cells", NULL};
+static const char *const calibration_names[] = {"none", "platt", "isotonic", NULL};
 
 static const hn_option train_options[] = {
     {FIELD(reduce), .type = &hn_value_enum, .names = reduce_names, .def = "rows",
@@ -196,6 +197,18 @@ static const hn_option train_options[] = {
      .meaning = "the optimizer's state goes into the bundle, for warm starts"},
     {FIELD(eval_every), COUNT64(0, 1e12, "0"),
      .meaning = "steps between validations; 0: once an epoch"},
+    {FIELD(calibration), .type = &hn_value_enum, .names = calibration_names, .def = "platt",
+     .meaning = "of each cell's probability, fitted on the validation split with the best "
+                "parameters and kept in the bundle; figures here do not use it, `predict "
+                "--calibrate` and the server do. `platt` keeps the order of rows, `isotonic` "
+                "follows any rising curve and makes ties"},
+    {FIELD(golden_rows), COUNT(0, 256, "32"),
+     .meaning = "held-out rows kept in best.hn, as the cells of the columns that features read, "
+                "with the model's scores of them: a server refuses a bundle that scores them "
+                "otherwise. They are users' data; 0: none"},
+    {FIELD(profile), .type = &hn_value_bool, .def = "true",
+     .meaning = "the distributions of features and scores on held-out rows are kept in best.hn, "
+                "so that a server can tell drift"},
 };
 
 const hn_config_section hn_train_section = {.about = "How the network learns.",

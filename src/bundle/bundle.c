@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "bundle/probability.h"
 
 /* ---- Writing --------------------------------------------------------------------------- */
 
@@ -19,6 +20,15 @@ static hn_status add_json(hn_packer *packer, const char *name, const json_t *jso
     return HN_OK;
 }
 
+static hn_status add_calibration(hn_packer *packer, const hn_calibration *calibration,
+                                 hn_error *err) {
+    json_t *json = hn_calibration_json(calibration);
+    if (!json) return hn_no_memory(err, "a calibration");
+    const hn_status status = add_json(packer, "calibration", json, err);
+    json_decref(json);
+    return status;
+}
+
 static hn_status add_parts(hn_packer *packer, const hn_bundle_parts *parts, hn_error *err) {
     hn_packer_add_text(packer, "config", hn_config_yaml(parts->config));
     hn_schema_save(parts->schema, packer);
@@ -26,6 +36,7 @@ static hn_status add_parts(hn_packer *packer, const hn_bundle_parts *parts, hn_e
     hn_params_save(parts->params, parts->plan, packer);
     HN_TRY(add_json(packer, "metrics", parts->metrics, err));
     if (parts->card) HN_TRY(add_json(packer, "card", parts->card, err));
+    if (parts->calibration) HN_TRY(add_calibration(packer, parts->calibration, err));
     if (parts->extra) parts->extra(parts->user, packer);
     return HN_OK;
 }
@@ -99,13 +110,29 @@ static hn_status open_json(json_t **out, hn_pack *pack, const char *name, hn_err
     *out = json_loadb(text->bytes, text->n_bytes, JSON_REJECT_DUPLICATES, &found);
     if (!*out && json_error_code(&found) == json_error_out_of_memory)
         return hn_no_memory(err, "a bundle's metrics");
-    if (!json_is_object(*out))
-        return hn_fail(
-            err, HN_BAD_DATA,
-            "%s: section \"%s\" is not a JSON object (%s at byte %d); make the bundle again",
-            hn_pack_path(pack), name, *out ? "another value" : found.text,
-            *out ? 0 : found.position);
-    return HN_OK;
+    if (json_is_object(*out)) return HN_OK;
+    const bool other = *out != NULL;
+    json_decref(*out);
+    *out = NULL;
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s: section \"%s\" is not a JSON object (%s at byte %d); make the bundle again",
+                   hn_pack_path(pack), name, other ? "another value" : found.text,
+                   other ? 0 : found.position);
+}
+
+/* A section that this version knows and another may not have written. */
+static hn_status open_calibration(hn_bundle *bundle, hn_error *err) {
+    json_t *json = NULL;
+    hn_error found = {0};
+    if (!hn_pack_has(bundle->pack, "calibration")) return HN_OK;
+    HN_TRY(open_json(&json, bundle->pack, "calibration", err));
+    const hn_status status =
+        hn_calibration_parse(&bundle->calibration, json, bundle->config->scenario.names.n,
+                             bundle->config->n_tasks, &found);
+    json_decref(json);
+    return status == HN_OK
+               ? HN_OK
+               : hn_fail(err, status, "%s: %s", hn_pack_path(bundle->pack), found.text);
 }
 
 static hn_status open_parts(hn_bundle *bundle, const char *path, hn_error *err) {
@@ -115,6 +142,8 @@ static hn_status open_parts(hn_bundle *bundle, const char *path, hn_error *err) 
     HN_TRY(hn_schema_load(&bundle->schema, bundle->config, bundle->pack, err));
     HN_TRY(hn_side_tables_load(&bundle->tables, bundle->pack, err));
     HN_TRY(open_json(&bundle->metrics, bundle->pack, "metrics", err));
+    HN_TRY(open_calibration(bundle, err));
+    bundle->unknown_sampling = hn_bundle_unknown_sampling(bundle);
     return open_model(bundle, err);
 }
 
@@ -136,6 +165,7 @@ void hn_bundle_close(hn_bundle *bundle) {
     hn_params_free(&bundle->params);
     hn_plan_free(bundle->plan);
     hn_graph_free(bundle->graph);
+    hn_calibration_free(bundle->calibration);
     json_decref(bundle->metrics);
     hn_side_tables_free(bundle->tables);
     hn_schema_free(bundle->schema);

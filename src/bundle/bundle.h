@@ -4,11 +4,12 @@
  *
  * Sections: "config" (resolved YAML), "schema…", "table…" (schema.h, digest.h),
  * "param/NAME", "table/NAME" (model.h), "metrics" (JSON), "card" (JSON, the data card),
- * "state/…" (train.h). */
+ * "state/…" (train.h), "calibration" (JSON, calibration.h). */
 #ifndef HN_BUNDLE_BUNDLE_H
 #define HN_BUNDLE_BUNDLE_H
 
 #include "base/report.h"
+#include "bundle/calibration.h"
 #include "data/dataset.h"
 #include "model/model.h"
 
@@ -22,7 +23,19 @@ struct hn_bundle {
     hn_params params; /* stage values computed */
     hn_scorer *scorer;
     json_t *metrics; /* as written by training */
+    hn_calibration *calibration; /* NULL: none */
+    double unknown_sampling;     /* of rows of unknown scenarios */
 };
+
+/* The one way from a logit to a probability, for every door: the cell's calibration where it
+ * is asked for and the bundle has one, then the correction for sampled negatives. `scenario`
+ * may be HN_SCENARIO_UNKNOWN: such a row is not calibrated, for its logit is a mean over
+ * scenarios; it is corrected with the geometric mean of the rates, weighted like that logit. */
+double hn_bundle_probability(const hn_bundle *bundle, int32_t scenario, int32_t task, double logit,
+                             bool calibrated);
+/* The same without the correction: what the model says of rows sampled like its log. */
+double hn_bundle_uncorrected(const hn_bundle *bundle, int32_t scenario, int32_t task, double logit,
+                             bool calibrated);
 
 /* Writes a bundle atomically. `extra` adds more sections (optimizer state); may be NULL. */
 typedef struct hn_bundle_parts {
@@ -32,6 +45,7 @@ typedef struct hn_bundle_parts {
     const hn_plan *plan;
     const hn_params *params;
     const json_t *metrics, *card;
+    const hn_calibration *calibration; /* NULL: none */
     void (*extra)(void *user, hn_packer *packer);
     void *user;
 } hn_bundle_parts;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "kernel/kernel.h"
 
 enum { CELL_BYTES_MAX = 1 << 20 };
 
@@ -36,11 +35,7 @@ hn_status hn_engine_create(hn_engine **out, const hn_bundle *bundle, hn_error *e
 }
 
 double hn_served_probability(const hn_bundle *bundle, uint16_t scenario, int32_t task, hn_real logit) {
-    (void)task;
-    const double p = (double)hn_sigmoid(logit);
-    if (scenario == HN_SCENARIO_UNKNOWN) return p;
-    const double rate = hn_schema_sampling(bundle->schema)[scenario];
-    return rate < 1 ? p * rate / (p * rate + 1 - p) : p;
+    return hn_bundle_probability(bundle, scenario, task, (double)logit, false);
 }
 
 hn_status hn_engine_score(hn_engine *engine, hn_error *err) {
