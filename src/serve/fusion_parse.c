@@ -25,11 +25,10 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 /* "the end", or the character, in quotes; a whole one, also of several bytes. */
 static const char *found(char buffer[16], const parser *s) {
     size_t n = 1;
+    snprintf(buffer, 16, "the end");
+    if (*s->p == '\0') return buffer;
     while (((unsigned char)s->p[n] & 0xc0) == 0x80 && n < 4) n++;
-    if (*s->p == '\0')
-        snprintf(buffer, 16, "the end");
-    else
-        snprintf(buffer, 16, "\"%.*s\"", (int)n, s->p);
+    snprintf(buffer, 16, "\"%.*s\"", (int)n, s->p);
     return buffer;
 }
 
