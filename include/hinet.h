@@ -157,12 +157,19 @@ HN_API HN_MUST_USE hn_status hn_evaluate(hn_report **out, const hn_bundle *bundl
                                          const hn_config *config, const char *const *files,
                                          size_t n_files, const hn_run *run, hn_error *err);
 
+typedef struct hn_predict_options {
+    bool calibrated;  /* by the bundle's calibration, where it has one */
+    bool uncorrected; /* as the sampled log has it: log.sampling is not corrected for */
+    bool flags;       /* one more column: "unknown_scenario" where that is so, else nothing */
+} hn_predict_options;
 /* Reads CSV from `files` ("-": standard input) and gives each row back through
- * `write` with one more column for each task, in order, streaming. */
+ * `write` with one more column for each task, in order, streaming. Rows of scenarios that
+ * the bundle does not know are counted in a warning. `options` NULL: all false. */
 typedef hn_status (*hn_write)(void *user, const void *bytes, size_t n_bytes, hn_error *err);
 HN_API HN_MUST_USE hn_status hn_predict(const hn_bundle *bundle, const char *const *files,
-                                        size_t n_files, hn_write write, void *user,
-                                        const hn_run *run, hn_error *err);
+                                        size_t n_files, const hn_predict_options *options,
+                                        hn_write write, void *user, const hn_run *run,
+                                        hn_error *err);
 
 typedef struct hn_serve_options {
     const char *listen;     /* instead of the config's address; NULL: the config's */
@@ -174,6 +181,13 @@ typedef struct hn_serve_options {
  * threads. `options` may be NULL. docs/operations.md. */
 HN_API HN_MUST_USE hn_status hn_serve(const char *path, const hn_serve_options *options,
                                       const hn_run *run, hn_error *err);
+
+/* Writes the rows of one of the config's tables into Redis, for the server's feature store
+ * (docs/feature-store.md): url redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix:///PATH;
+ * `prefix` of the keys, NULL: "hinet". What was there before is overwritten. */
+HN_API HN_MUST_USE hn_status hn_features_push(hn_report **out, const hn_config *config,
+                                              const char *table, const char *url,
+                                              const char *prefix, const hn_run *run, hn_error *err);
 
 typedef struct hn_simulate_options {
     int64_t rows; /* impressions, 1000…10^10 */

@@ -47,6 +47,13 @@
     X(READY_FILE, "ready-file", "PATH",                                                      \
       "written when requests are answered: the ports and the process, as JSON")              \
     X(ACCESS_LOG, "access-log", NULL, "a log line for each request, at most 100 a second")   \
+    X(REDIS, "redis", "URL",                                                                 \
+      "the store: redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix:///PATH")           \
+    X(PREFIX, "prefix", "TEXT", "of the store's keys [hinet]")                               \
+    X(CALIBRATE, "calibrate", NULL,                                                          \
+      "probabilities by the bundle's calibration, as a server gives them")                   \
+    X(UNCORRECTED, "uncorrected", NULL, "no correction for the log's sampling of negatives") \
+    X(FLAGS, "flags", NULL, "one more column, flags: unknown_scenario, or nothing")          \
     X(HELP, "help", NULL, "this text")
 
 typedef enum cli_option {
@@ -69,10 +76,11 @@ typedef struct cli_options {
     int64_t rows, memory; /* 0: not given */
     uint64_t seed;
     int32_t threads; /* 0: not given */
-    bool resume, json, quiet, help;
+    bool resume, json, quiet, help, calibrate, uncorrected, flags;
     hn_abtest_options abtest;
     const char *serve, *against, *data;
     int64_t requests; /* 0: not given */
+    const char *redis, *prefix;
 } cli_options;
 
 typedef struct cli_command {
@@ -148,5 +156,6 @@ void cli_progress_end(cli_progress *progress);
 /* ---- Commands with files of their own (cmd_*.c) ------------------------------------------- */
 
 hn_status cli_run_abtest(const cli_options *options, hn_run *run, hn_error *err);
+hn_status cli_run_features(const cli_options *options, hn_run *run, hn_error *err);
 
 #endif

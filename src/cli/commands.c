@@ -116,8 +116,11 @@ static hn_status run_predict(const cli_options *options, hn_run *run, hn_error *
     if (status == HN_OK) {
         status = cli_output_open(out, options->out, err);
         if (status == HN_OK) {
-            status = hn_predict(bundle, options->args + 1, options->n_args - 1, cli_output_write,
-                                out, run, err);
+            const hn_predict_options how = {.calibrated = options->calibrate,
+                                            .uncorrected = options->uncorrected,
+                                            .flags = options->flags};
+            status = hn_predict(bundle, options->args + 1, options->n_args - 1, &how,
+                                cli_output_write, out, run, err);
             status = cli_output_close(out, status, err);
         }
         hn_bundle_close(bundle);
@@ -264,10 +267,12 @@ const cli_command cli_commands[] = {
             "Reads CSV from files, or from standard input (-), and writes each row back with one\n"
             "more column for each task: p_TASK, the probability (with more underscores at its end\n"
             "where the input has a column of that name). Rows keep their order; memory does not\n"
-            "grow with them. Labels, if there are any, are not looked at.\n",
+            "grow with them. Labels, if there are any, are not looked at. Where the log had its\n"
+            "negatives sampled (log.sampling), probabilities are corrected for it.\n",
         .example = "  hinet predict demo/run/best.hn today.csv.gz --out scored.csv\n"
                    "  zcat today.csv.gz | hinet predict demo/run/best.hn - | head\n",
-        .options = RUN_BITS | CLI_BIT(OUT) | CLI_BIT(TEMP),
+        .options = RUN_BITS | CLI_BIT(OUT) | CLI_BIT(TEMP) | CLI_BIT(CALIBRATE) |
+                   CLI_BIT(UNCORRECTED) | CLI_BIT(FLAGS),
         .min_args = 2,
         .max_args = SIZE_MAX,
         .missing = "BUNDLE, or FILES (- for standard input),",
@@ -339,6 +344,22 @@ const cli_command cli_commands[] = {
         .max_args = 1,
         .missing = "a SERVE.yaml or a bundle",
         .run = cli_run_serve,
+    },
+    {
+        .name = "features",
+        .usage = "features push CONFIG TABLE --redis URL [OPTIONS]",
+        .summary = "write a table into the feature store",
+        .description =
+            "Reads a table as the config says and writes its rows into Redis, where a server with\n"
+            "a `store` finds them (docs/feature-store.md). Rows that are there already are\n"
+            "overwritten; rows that are only there stay. A bad row stops it, with file and line;\n"
+            "the rows before it have been written, and it may be run again.\n",
+        .example = "  hinet features push demo/config.yaml users --redis redis://127.0.0.1:6379\n",
+        .options = RUN_BITS | CLI_BIT(SET) | CLI_BIT(REDIS) | CLI_BIT(PREFIX) | CLI_BIT(JSON),
+        .min_args = 3,
+        .max_args = 3,
+        .missing = "push CONFIG TABLE",
+        .run = cli_run_features,
     },
     {
         .name = "models",

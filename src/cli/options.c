@@ -131,6 +131,11 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_AGAINST: out->against = value; return HN_OK;
     case CLI_REQUESTS: return parse_count(&out->requests, "--requests", value, err);
     case CLI_DATA: out->data = value; return HN_OK;
+    case CLI_REDIS: out->redis = value; return HN_OK;
+    case CLI_PREFIX: out->prefix = value; return HN_OK;
+    case CLI_CALIBRATE: out->calibrate = true; return HN_OK;
+    case CLI_UNCORRECTED: out->uncorrected = true; return HN_OK;
+    case CLI_FLAGS: out->flags = true; return HN_OK;
     case CLI_OPTIONS: break;
     }
     return HN_OK;
