@@ -12,7 +12,8 @@
 #include "kernel/kernel.h"
 
 static const char USAGE[] =
-    "usage: hinet_bench [OPTION …] [SECTION …]      sections: train, score, table, request, read; none: "
+    "usage: hinet_bench [OPTION …] [SECTION …]      sections: train, score, table, request, read; "
+    "none: "
     "all\n"
     "  --json            figures as JSON on standard output\n"
     "  --seconds S       for each measurement (3)\n"

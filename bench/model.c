@@ -269,9 +269,9 @@ static void make_request(hn_rows *out, const world *w) {
 static double request_seconds(answering *a, const hn_rows *rows, bool once) {
     hn_error err = {0};
     const double t = bench_now();
-    const hn_status status =
-        once ? hn_score_request(a->logits[1], a->scorer, a->scratch, rows, &err)
-             : hn_score(a->logits[0], a->scorer, a->scratch, rows, &err);
+    const hn_status status = once
+                                 ? hn_score_request(a->logits[1], a->scorer, a->scratch, rows, &err)
+                                 : hn_score(a->logits[0], a->scorer, a->scratch, rows, &err);
     if (status != HN_OK) bench_die(&err);
     return bench_now() - t;
 }
@@ -308,8 +308,8 @@ void bench_request(bench *b) {
     bench_say(b, "request.all_limit_ms", all * CANDIDATES / peak * 1e3, "ms at the peak");
     bench_say(b, "request.once_ms", times[1][0] * 1e3, "ms, the user's part once, fastest");
     bench_say(b, "request.once_median_ms", times[1][n / 2] * 1e3, "ms, median");
-    bench_say(b, "request.once_limit_ms",
-              ((all - shared) * CANDIDATES + shared) / peak * 1e3, "ms at the peak");
+    bench_say(b, "request.once_limit_ms", ((all - shared) * CANDIDATES + shared) / peak * 1e3,
+              "ms at the peak");
     close_answering(&a);
     close_rig(&r);
 }

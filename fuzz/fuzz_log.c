@@ -14,9 +14,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 static const char *const configs[] = {
     "log: {files: x, bad_rows: 1000000000}\ntasks: {y: a}\nfeatures: {z: id}\n",
-    "log: {files: x, bad_rows: 1000000000, columns: [a, b, c], missing: [a, NULL]}\ntasks: {y: 'b > 3'}\nfeatures: {z: id}\nweight: c\n",
-    "log: {files: x, bad_rows: 1000000000, columns: [a, b], delimiter: '::'}\ntasks: {y: a}\nfeatures: {z: id}\nscenario: {column: b, values: [1, 2], others: drop}\n",
-    "log: {files: x, bad_rows: 1000000000, columns: [a, b, c], delimiter: ';', quote: ''}\ntasks: {y: a}\nfeatures: {z: id}\n",
+    "log: {files: x, bad_rows: 1000000000, columns: [a, b, c], missing: [a, NULL]}\ntasks: {y: 'b "
+    "> 3'}\nfeatures: {z: id}\nweight: c\n",
+    "log: {files: x, bad_rows: 1000000000, columns: [a, b], delimiter: '::'}\ntasks: {y: "
+    "a}\nfeatures: {z: id}\nscenario: {column: b, values: [1, 2], others: drop}\n",
+    "log: {files: x, bad_rows: 1000000000, columns: [a, b, c], delimiter: ';', quote: ''}\ntasks: "
+    "{y: a}\nfeatures: {z: id}\n",
 };
 enum { CONFIGS = sizeof configs / sizeof *configs };
 
@@ -36,31 +39,41 @@ static hn_status add_block(void *user, const hn_impressions *b, hn_error *err) {
         s->hash = mix(s->hash, b->ordinal[r]);
         for (int32_t i = 0; i < 2; i++) s->hash = mix(s->hash, b->slots[r * b->log_slots + i].hash);
         const hn_slot list = b->slots[r * b->log_slots + 2];
-        for (uint32_t i = 0; i < list.list.length; i++) s->hash = mix(s->hash, b->lists[list.list.begin + i]);
-        for (uint32_t i = 0; i < b->line_bytes[r]; i++) s->hash = mix(s->hash, (uint8_t)b->line[r][i]);
+        for (uint32_t i = 0; i < list.list.length; i++)
+            s->hash = mix(s->hash, b->lists[list.list.begin + i]);
+        for (uint32_t i = 0; i < b->line_bytes[r]; i++)
+            s->hash = mix(s->hash, (uint8_t)b->line[r][i]);
         s->hash = mix(s->hash, b->labels[r]);
         s->rows++;
     }
     return HN_OK;
 }
 
-static hn_status read_once(sum *s, hn_log_counts *counts, const hn_config *config, const hn_sources *sources, const char *path,
-                           hn_error *err) {
-    const hn_log_options options = {.files = &path, .n_files = 1, .keep_lines = true, .block = add_block, .user = s};
+static hn_status read_once(sum *s, hn_log_counts *counts, const hn_config *config,
+                           const hn_sources *sources, const char *path, hn_error *err) {
+    const hn_log_options options = {
+        .files = &path, .n_files = 1, .keep_lines = true, .block = add_block, .user = s};
     *s = (sum){0};
     return hn_log_read(counts, config, sources, NULL, &options, NULL, NULL, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     static char a[] = "a", b[] = "b", bar[] = "|";
-    hn_source items[] = {{.column = a, .table = -1, .kind = HN_SOURCE_HASH},
-                         {.column = b, .table = -1, .kind = HN_SOURCE_HASH, .slot = 1, .optional = true},
-                         {.column = a, .table = -1, .kind = HN_SOURCE_LIST, .slot = 2, .delimiter = bar, .max_length = 5}};
+    hn_source items[] = {
+        {.column = a, .table = -1, .kind = HN_SOURCE_HASH},
+        {.column = b, .table = -1, .kind = HN_SOURCE_HASH, .slot = 1, .optional = true},
+        {.column = a,
+         .table = -1,
+         .kind = HN_SOURCE_LIST,
+         .slot = 2,
+         .delimiter = bar,
+         .max_length = 5}};
     const hn_sources sources = {.items = items, .n = 3, .log_slots = 3};
     const uint8_t choice = n > 0 ? bytes[0] : 0;
     hn_config *config = NULL;
     const char *const yaml = configs[choice % CONFIGS];
-    if (hn_config_parse(&config, yaml, strlen(yaml), "fuzz.yaml", ".", NULL, 0, NULL) != HN_OK) abort();
+    if (hn_config_parse(&config, yaml, strlen(yaml), "fuzz.yaml", ".", NULL, 0, NULL) != HN_OK)
+        abort();
     const int fd = memfd_create("log", 0);
     if (fd < 0 || (n > 1 && write(fd, bytes + 1, n - 1) != (ssize_t)(n - 1))) abort();
     char path[64];
@@ -73,7 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     if (status != HN_OK && (err.text[0] == '\0' || err.status != status)) abort();
     hn_chunk_bytes_set(0);
     if (read_once(&whole, &again, config, &sources, path, NULL) != status) abort();
-    if (status == HN_OK && (small.hash != whole.hash || small.rows != whole.rows || counts.bad != again.bad || counts.rows != again.rows))
+    if (status == HN_OK && (small.hash != whole.hash || small.rows != whole.rows ||
+                            counts.bad != again.bad || counts.rows != again.rows))
         abort();
     hn_log_counts_free(&counts);
     hn_log_counts_free(&again);

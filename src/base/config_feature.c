@@ -54,8 +54,9 @@ static const hn_option options[] = {
     {FIELD(delimiter), .type = &hn_value_delimiter, .kinds = LIST, .def = "|",
      .flags = HN_OPTION_DEFAULTABLE, .meaning = "between the ids of a cell"},
     {FIELD(counts), .type = &hn_value_delimiter, .kinds = NUMBER,
-     .meaning = "the number is how many values stand in the cell with this between them (the length "
-                "of a list); absent: the cell is the number"},
+     .meaning =
+         "the number is how many values stand in the cell with this between them (the length "
+         "of a list); absent: the cell is the number"},
     {FIELD(max_length), .type = &hn_value_int32, .kinds = LIST, .min = 1, .max = 10000, .def = "50",
      .flags = HN_OPTION_DEFAULTABLE, .meaning = "only the first ids of a cell are kept"},
     {FIELD(pooling), .type = &hn_value_enum, .kinds = LIST, .names = pooling_names, .def = "mean",

@@ -239,7 +239,8 @@ static const hn_option report_options[] = {
      .type = &hn_value_bool,
      .offset = offsetof(hn_config_report, gauc),
      .def = "true",
-     .meaning = "AUC by user, where `user` is named: users with both classes, by the weight of their rows"},
+     .meaning = "AUC by user, where `user` is named: users with both classes, by the weight of "
+                "their rows"},
 };
 
 static const hn_config_section report_section = {.about = "What is measured.",

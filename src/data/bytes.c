@@ -22,12 +22,12 @@ struct hn_bytes {
     char *name;
     int fd;
     wrapping kind;
-    bool ended;       /* the file has no more bytes */
-    bool within;      /* within a compressed member: the end may not come now */
+    bool ended;  /* the file has no more bytes */
+    bool within; /* within a compressed member: the end may not come now */
     bool any_member;
     bool cut; /* it ended within its compressed data */
     uint64_t consumed;
-    uint8_t *input;   /* [INPUT_BYTES]; [next, filled) waits to be used */
+    uint8_t *input; /* [INPUT_BYTES]; [next, filled) waits to be used */
     size_t next, filled;
     z_stream gzip;
     bool gzip_ready;
@@ -50,7 +50,9 @@ static const struct {
     {"\xff\xfe", 2, "is UTF-16 text", "convert it with `iconv -f UTF-16 -t UTF-8`"},
     {"\xfe\xff", 2, "is UTF-16 text", "convert it with `iconv -f UTF-16 -t UTF-8`"},
     {"PK\x03\x04", 4, "is a zip archive", "unpack it, or pack it with gzip or zstd"},
-    {"\xfd" "7zXZ", 5, "is compressed with xz", "unpack it, or pack it with gzip or zstd"},
+    {"\xfd"
+     "7zXZ",
+     5, "is compressed with xz", "unpack it, or pack it with gzip or zstd"},
     {"BZh", 3, "is compressed with bzip2", "unpack it, or pack it with gzip or zstd"},
     {"ARROW1", 6, "is an Arrow file", "write it as CSV"},
     {"Obj\x01", 4, "is an Avro file", "write it as CSV"},
@@ -61,13 +63,16 @@ static hn_status refuse_strangers(const hn_bytes *bytes, hn_error *err) {
         if (bytes->filled < strangers[i].n ||
             memcmp(bytes->input, strangers[i].magic, strangers[i].n) != 0)
             continue;
-        return hn_fail(err, HN_BAD_DATA, "%s: %s; expected delimited text, plain or packed with gzip or zstd: %s",
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s: %s; expected delimited text, plain or packed with gzip or zstd: %s",
                        bytes->name, strangers[i].what, strangers[i].mend);
     }
     return HN_OK;
 }
 
-static bool starts_gzip(const uint8_t *p, size_t n) { return n >= 2 && p[0] == 0x1f && p[1] == 0x8b; }
+static bool starts_gzip(const uint8_t *p, size_t n) {
+    return n >= 2 && p[0] == 0x1f && p[1] == 0x8b;
+}
 
 /* A frame, or one of the frames to be skipped that parallel packers write first. */
 static bool starts_zstd(const uint8_t *p, size_t n) {
@@ -111,8 +116,9 @@ static hn_status open_file(hn_bytes *bytes, const char *path, hn_error *err) {
         return hn_fail(err, errno == EIO ? HN_IO_FAILED : HN_NO_INPUT, "%s: cannot be opened: %s",
                        path, strerror(errno));
     if (fstat(bytes->fd, &about) == 0 && S_ISDIR(about.st_mode))
-        return hn_fail(err, HN_NO_INPUT, "%s: is a folder; a file was expected (write %s/*.csv for all in it)",
-                       path, path);
+        return hn_fail(err, HN_NO_INPUT,
+                       "%s: is a folder; a file was expected (write %s/*.csv for all in it)", path,
+                       path);
     posix_fadvise(bytes->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return HN_OK;
 }
@@ -165,8 +171,10 @@ void hn_bytes_close(hn_bytes *bytes) {
 /* ---- Reading ------------------------------------------------------------------------- */
 
 static hn_status damaged(const hn_bytes *bytes, const char *kind, const char *why, hn_error *err) {
-    return hn_fail(err, HN_BAD_DATA, "%s: the %s data is damaged near byte %llu: %s; fetch or pack the file again",
-                   bytes->name, kind, (unsigned long long)(bytes->consumed - (bytes->filled - bytes->next)), why);
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s: the %s data is damaged near byte %llu: %s; fetch or pack the file again",
+                   bytes->name, kind,
+                   (unsigned long long)(bytes->consumed - (bytes->filled - bytes->next)), why);
 }
 
 /* Some plain bytes; *got 0 when more of the file is needed, or at its end. */
@@ -180,7 +188,8 @@ static void pass_on(size_t *got, hn_bytes *bytes, uint8_t *to, size_t n) {
 /* Between members: zeros are padding (tapes, tar), else another member must begin. */
 static hn_status next_gzip_member(bool *begun, hn_bytes *bytes, hn_error *err) {
     *begun = false;
-    while (bytes->next < bytes->filled && bytes->any_member && bytes->input[bytes->next] == 0) bytes->next++;
+    while (bytes->next < bytes->filled && bytes->any_member && bytes->input[bytes->next] == 0)
+        bytes->next++;
     size_t waiting = bytes->filled - bytes->next;
     if (waiting == 1 && !bytes->ended) { /* the magic's second byte is not here yet */
         bytes->input[0] = bytes->input[bytes->next];
@@ -272,7 +281,8 @@ hn_status hn_bytes_read(size_t *got, hn_bytes *bytes, void *to, size_t n, hn_err
     }
     bytes->cut = *got < n && bytes->within;
     if (bytes->cut)
-        return hn_fail(err, HN_BAD_DATA, "%s: is cut short: the file ends within its %s data; fetch it again",
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s: is cut short: the file ends within its %s data; fetch it again",
                        bytes->name, bytes->kind == GZIP ? "gzip" : "zstd");
     return HN_OK;
 }

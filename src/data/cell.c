@@ -78,7 +78,8 @@ static bool parse_slowly(double *out, const char *text, size_t n) {
     if (n > TEXT_MOST) return false;
     memcpy(copy, text, n);
     copy[n] = '\0';
-    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* glibc's own: nothing is allocated */
+    const locale_t c =
+        newlocale(LC_ALL_MASK, "C", (locale_t)0); /* glibc's own: nothing is allocated */
     if (c == (locale_t)0) return false;
     *out = strtod_l(copy, NULL, c);
     freelocale(c);
@@ -86,9 +87,9 @@ static bool parse_slowly(double *out, const char *text, size_t n) {
 }
 
 bool hn_cell_number(double *out, const char *text, size_t n) {
-    static const double powers[EXPONENT_FAST + 1] = {
-        1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const double powers[EXPONENT_FAST + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     *out = NAN;
     if (n == 0 || n > TEXT_MOST) return false;
     decimal d;
@@ -133,7 +134,8 @@ static int compare_text(const char *text, size_t n, const char *value) {
 static bool equal_to_any(const hn_predicate *p, const char *text, size_t n, double number) {
     for (int32_t i = 0; i < p->values.n; i++) {
         const bool numbers = !isnan(number) && !isnan(p->numbers[i]);
-        if (numbers ? number == p->numbers[i] : compare_text(text, n, p->values.items[i]) == 0) return true;
+        if (numbers ? number == p->numbers[i] : compare_text(text, n, p->values.items[i]) == 0)
+            return true;
     }
     return false;
 }
@@ -147,7 +149,8 @@ hn_truth hn_predicate_test(const hn_predicate *p, const char *text, size_t n) {
     const double value = p->numbers[0];
     /* "n/a" > 3 by spelling would be a positive out of nothing. */
     if (!isnan(value) && !is_number) return HN_UNREADABLE;
-    const int order = isnan(value) ? compare_text(text, n, p->values.items[0]) : (number > value) - (number < value);
+    const int order = isnan(value) ? compare_text(text, n, p->values.items[0])
+                                   : (number > value) - (number < value);
     switch (p->op) {
     case HN_CMP_LT: return truth_of(order < 0);
     case HN_CMP_LE: return truth_of(order <= 0);

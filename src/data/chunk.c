@@ -39,12 +39,12 @@ int32_t hn_chunk_slots(const hn_pool *pool, const hn_run *run) {
 typedef struct window {
     char *text;
     size_t n, capacity;
-    hn_chunk *chunks;  /* [slots]; `text` is set once the window is full, until then: */
-    size_t *begin;     /* [slots] offsets */
+    hn_chunk *chunks; /* [slots]; `text` is set once the window is full, until then: */
+    size_t *begin;    /* [slots] offsets */
     int32_t n_chunks;
-    hn_status status;  /* what went wrong behind the chunks */
+    hn_status status; /* what went wrong behind the chunks */
     hn_error err;
-    bool too_long;     /* … a row that doesn't end; its line is known when the chunks are emitted */
+    bool too_long; /* … a row that doesn't end; its line is known when the chunks are emitted */
 } window;
 
 typedef struct reader {
@@ -57,8 +57,8 @@ typedef struct reader {
     bool ended;                      /* the file has no more bytes */
     bool fresh;                      /* no chunk of the file was made yet */
     hn_cutter cutter;
-    size_t begin;                    /* of the window's text that is in no chunk yet */
-    uint64_t consumed, plain;        /* bytes of files closed; of text */
+    size_t begin;             /* of the window's text that is in no chunk yet */
+    uint64_t consumed, plain; /* bytes of files closed; of text */
     window windows[2];
     int32_t current;
 } reader;
@@ -77,7 +77,8 @@ static void push_chunk(reader *r, window *w, size_t end) {
     const int32_t i = w->n_chunks;
     if (end == r->begin && !r->fresh && !r->ended) return; /* a row longer than a chunk */
     w->begin[i] = r->begin;
-    w->chunks[i] = (hn_chunk){.file = r->file, .n = end - r->begin, .first = r->fresh, .last = r->ended, .slot = i};
+    w->chunks[i] = (hn_chunk){
+        .file = r->file, .n = end - r->begin, .first = r->fresh, .last = r->ended, .slot = i};
     w->n_chunks++;
     r->fresh = false;
     r->begin = end;
@@ -122,11 +123,15 @@ static hn_status start_file(reader *r, window *w, hn_error *err) {
     r->fresh = true;
     while (more) {
         HN_TRY(read_block(r, w, err));
-        HN_TRY(hn_text_file_begin(r->file, &more, &rows, r->job->source, w->text + r->begin, w->n - r->begin, r->ended, err));
+        HN_TRY(hn_text_file_begin(r->file, &more, &rows, r->job->source, w->text + r->begin,
+                                  w->n - r->begin, r->ended, err));
     }
     r->begin += rows;
-    r->cutter = (hn_cutter){.dialect = r->file->columns.dialect, .scanned = r->begin, .row = r->begin,
-                            .walk = r->begin, .at_field = true};
+    r->cutter = (hn_cutter){.dialect = r->file->columns.dialect,
+                            .scanned = r->begin,
+                            .row = r->begin,
+                            .walk = r->begin,
+                            .at_field = true};
     return r->job->open(r->job->user, r->file, err);
 }
 
@@ -203,14 +208,17 @@ static hn_status emit_chunks(reader *r, window *w, hn_error *err) {
     }
     if (!w->too_long && w->status != HN_OK && err) *err = w->err;
     if (w->too_long)
-        return hn_fail(err, HN_BAD_DATA,
-                       "%s:%llu: a row begins here that is longer than %d MiB; is a quote never closed in it? "
-                       "(`quote: \"\"` reads quotes as ordinary text)",
-                       r->first_file->path, (unsigned long long)r->first_file->lines + 1, HN_ROW_BYTES_MAX >> 20);
+        return hn_fail(
+            err, HN_BAD_DATA,
+            "%s:%llu: a row begins here that is longer than %d MiB; is a quote never closed in it? "
+            "(`quote: \"\"` reads quotes as ordinary text)",
+            r->first_file->path, (unsigned long long)r->first_file->lines + 1,
+            HN_ROW_BYTES_MAX >> 20);
     return w->status;
 }
 
-/* ---- Progress ---------------------------------------------------------------------------------- */
+/* ---- Progress ----------------------------------------------------------------------------------
+ */
 
 typedef struct meter {
     struct timespec begin;
@@ -222,7 +230,8 @@ static meter start_meter(const hn_chunk_job *job) {
     clock_gettime(CLOCK_MONOTONIC, &m.begin);
     for (size_t i = 0; i < job->n_paths; i++) {
         struct stat about;
-        if (stat(job->paths[i], &about) != 0 || !S_ISREG(about.st_mode)) return (meter){.begin = m.begin};
+        if (stat(job->paths[i], &about) != 0 || !S_ISREG(about.st_mode))
+            return (meter){.begin = m.begin};
         m.total += (uint64_t)about.st_size;
     }
     return m;
@@ -232,7 +241,8 @@ static void tell(const reader *r, const meter *m, const hn_run *run) {
     if (!run || !run->progress) return;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    const double seconds = (double)(now.tv_sec - m->begin.tv_sec) + 1e-9 * (double)(now.tv_nsec - m->begin.tv_nsec);
+    const double seconds =
+        (double)(now.tv_sec - m->begin.tv_sec) + 1e-9 * (double)(now.tv_nsec - m->begin.tv_nsec);
     const uint64_t done = r->consumed + (r->bytes ? hn_bytes_consumed(r->bytes) : 0);
     const hn_progress progress = {
         .phase = r->job->phase,
@@ -245,13 +255,15 @@ static void tell(const reader *r, const meter *m, const hn_run *run) {
     run->progress(run->user, &progress);
 }
 
-/* ---- All of it ----------------------------------------------------------------------------------- */
+/* ---- All of it
+ * ----------------------------------------------------------------------------------- */
 
 static hn_status make_windows(reader *r, hn_error *err) {
     for (int i = 0; i < 2; i++) {
         r->windows[i].chunks = hn_alloc_zero((size_t)r->slots, sizeof(hn_chunk));
         r->windows[i].begin = hn_alloc_zero((size_t)r->slots, sizeof(size_t));
-        if (!r->windows[i].chunks || !r->windows[i].begin) return hn_no_memory(err, "reading files");
+        if (!r->windows[i].chunks || !r->windows[i].begin)
+            return hn_no_memory(err, "reading files");
     }
     return HN_OK;
 }
@@ -273,15 +285,16 @@ static hn_status read_rounds(reader *r, hn_pool *pool, const hn_run *run, hn_err
         r->current = !r->current;
         window *const w = &r->windows[r->current];
         if (w->n_chunks == 0 && w->status == HN_OK) return HN_OK;
-        if (hn_stopped(run)) return hn_fail(err, HN_INTERRUPTED, "stopped by request while reading");
+        if (hn_stopped(run))
+            return hn_fail(err, HN_INTERRUPTED, "stopped by request while reading");
         run_round(r, pool, 1 + w->n_chunks);
         HN_TRY(emit_chunks(r, w, err));
         tell(r, &m, run);
     }
 }
 
-hn_status hn_chunks_read(uint64_t *bytes, const hn_chunk_job *job, int32_t slots, hn_pool *pool, const hn_run *run,
-                         hn_error *err) {
+hn_status hn_chunks_read(uint64_t *bytes, const hn_chunk_job *job, int32_t slots, hn_pool *pool,
+                         const hn_run *run, hn_error *err) {
     reader r = {.job = job, .slots = slots, .chunk_bytes = chunk_bytes()};
     hn_status status = make_windows(&r, err);
     if (status == HN_OK) status = read_rounds(&r, pool, run, err);

@@ -17,11 +17,14 @@ static hn_status add_name(hn_columns *c, size_t *capacity, char ***names, hn_are
 
 static hn_status header_fault(const hn_walker *w, const char *file, hn_error *err) {
     const bool unclosed = w->fault == HN_FIELD_UNCLOSED;
-    return hn_fail(err, HN_BAD_DATA, "%s:1:%zu: found %s in the header; expected column names between delimiters",
-                   file, w->fault_at + 1, unclosed ? "a quote that is never closed" : "text after a closing quote");
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s:1:%zu: found %s in the header; expected column names between delimiters",
+                   file, w->fault_at + 1,
+                   unclosed ? "a quote that is never closed" : "text after a closing quote");
 }
 
-static hn_status walk_header(hn_columns *c, char ***names, hn_arena *arena, hn_walker *w, hn_error *err) {
+static hn_status walk_header(hn_columns *c, char ***names, hn_arena *arena, hn_walker *w,
+                             hn_error *err) {
     size_t capacity = 0;
     hn_field_end end = HN_FIELD_MORE;
     while (end == HN_FIELD_MORE) {
@@ -38,7 +41,8 @@ static hn_status walk_header(hn_columns *c, char ***names, hn_arena *arena, hn_w
 
 static hn_status join_names(hn_columns *c, hn_arena *arena, hn_error *err) {
     size_t n = 0;
-    for (int32_t i = 0; i < c->names.n; i++) n += strlen(c->names.items[i]) + c->dialect.delimiter_n;
+    for (int32_t i = 0; i < c->names.n; i++)
+        n += strlen(c->names.items[i]) + c->dialect.delimiter_n;
     c->header = hn_arena_alloc(arena, n + 1, 1);
     if (!c->header) return hn_no_memory(err, "a header");
     char *to = c->header;
@@ -104,14 +108,20 @@ hn_status hn_columns_lack(const hn_columns *columns, const char *name, int32_t a
     char list[400], hint[160] = "";
     const bool has_detail = detail && detail[0];
     if (at == HN_COLUMN_TWICE)
-        return hn_fail(err, HN_BAD_DATA, "%s:1: column \"%.80s\", needed for %s%s%.60s, stands twice in the header; rename one",
-                       columns->file, name, role, has_detail ? " " : "", has_detail ? detail : "");
+        return hn_fail(
+            err, HN_BAD_DATA,
+            "%s:1: column \"%.80s\", needed for %s%s%.60s, stands twice in the header; rename one",
+            columns->file, name, role, has_detail ? " " : "", has_detail ? detail : "");
     list_names(list, sizeof list, &columns->names);
-    const char *const near = hn_did_you_mean(name, (const char *const *)columns->names.items, (size_t)columns->names.n);
+    const char *const near =
+        hn_did_you_mean(name, (const char *const *)columns->names.items, (size_t)columns->names.n);
     if (near)
         snprintf(hint, sizeof hint, "; did you mean \"%.100s\"?", near);
     else if (columns->names.n == 1)
-        snprintf(hint, sizeof hint, "; is %s really the delimiter?", hn_dialect_show(&columns->dialect));
-    return hn_fail(err, HN_BAD_DATA, "%s:1: found no column \"%.80s\", needed for %s%s%.60s; the columns are: %s%s",
-                   columns->file, name, role, has_detail ? " " : "", has_detail ? detail : "", list, hint);
+        snprintf(hint, sizeof hint, "; is %s really the delimiter?",
+                 hn_dialect_show(&columns->dialect));
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s:1: found no column \"%.80s\", needed for %s%s%.60s; the columns are: %s%s",
+                   columns->file, name, role, has_detail ? " " : "", has_detail ? detail : "", list,
+                   hint);
 }

@@ -5,10 +5,10 @@
 #include "data/csv.h"
 
 typedef struct hn_columns {
-    const char *file;   /* as messages name it */
+    const char *file; /* as messages name it */
     hn_strings names;
     hn_dialect dialect;
-    char *header;       /* the header line, or the config's names joined by the delimiter */
+    char *header; /* the header line, or the config's names joined by the delimiter */
     size_t header_n;
 } hn_columns;
 
@@ -19,7 +19,8 @@ hn_status hn_columns_read(hn_columns *out, hn_arena *arena, const hn_config_sour
                           hn_error *err);
 enum { HN_COLUMN_NONE = -1, HN_COLUMN_TWICE = -2 };
 int32_t hn_columns_find(const hn_columns *columns, const char *name);
-/* HN_BAD_DATA: the column that `role` needs is not there (`at` HN_COLUMN_NONE) or is there twice. */
+/* HN_BAD_DATA: the column that `role` needs is not there (`at` HN_COLUMN_NONE) or is there twice.
+ */
 hn_status hn_columns_lack(const hn_columns *columns, const char *name, int32_t at, const char *role,
                           const char *detail, hn_error *err);
 

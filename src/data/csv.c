@@ -14,8 +14,8 @@ static size_t count_byte(const char *text, size_t n, char c) {
     return count;
 }
 
-hn_status hn_dialect_choose(hn_dialect *out, const hn_config_source *source, const char *line, size_t n,
-                            const char *name, hn_error *err) {
+hn_status hn_dialect_choose(hn_dialect *out, const hn_config_source *source, const char *line,
+                            size_t n, const char *name, hn_error *err) {
     *out = (hn_dialect){.delimiter = ",", .delimiter_n = 1, .quote = -1};
     const char *const wanted = source->delimiter ? source->delimiter : "auto";
     if (source->quote && source->quote[0]) out->quote = (unsigned char)source->quote[0];
@@ -27,7 +27,8 @@ hn_status hn_dialect_choose(hn_dialect *out, const hn_config_source *source, con
     if (out->delimiter_n > HN_DELIMITER_MAX || strpbrk(wanted, "\r\n") ||
         (out->quote > 0 && strchr(wanted, out->quote)))
         return hn_fail(err, HN_BAD_CONFIG,
-                       "%s: the delimiter \"%.40s\" cannot be used; expected 1 to %d bytes without line ends and without the quote",
+                       "%s: the delimiter \"%.40s\" cannot be used; expected 1 to %d bytes without "
+                       "line ends and without the quote",
                        name, wanted, HN_DELIMITER_MAX);
     memcpy(out->delimiter, wanted, out->delimiter_n + 1);
     return HN_OK;
@@ -98,7 +99,9 @@ void hn_cutter_advance(hn_cutter *c, const char *text, size_t n, bool last) {
             if (c->quoted && c->scanned == before) return;
             continue;
         }
-        const char *const quote = c->dialect.quote < 0 ? NULL : memchr(text + c->scanned, c->dialect.quote, n - c->scanned);
+        const char *const quote = c->dialect.quote < 0
+                                      ? NULL
+                                      : memchr(text + c->scanned, c->dialect.quote, n - c->scanned);
         const size_t end = quote ? (size_t)(quote - text) : n;
         pass_unquoted(c, text, end);
         c->scanned = end;
@@ -160,13 +163,16 @@ static size_t find_close(const hn_walker *w, size_t from, bool *doubled) {
 
 static uint64_t count_lines(const char *text, size_t n) {
     uint64_t lines = 0;
-    for (const char *end = text + n; (text = memchr(text, '\n', (size_t)(end - text))) != NULL; text++) lines++;
+    for (const char *end = text + n; (text = memchr(text, '\n', (size_t)(end - text))) != NULL;
+         text++)
+        lines++;
     return lines;
 }
 
 /* Whether the row or the field ends at `at`, a carriage return before the line end aside. */
 static bool ends_cleanly(const hn_walker *w, size_t at) {
-    if (at < w->n && w->text[at] == '\r' && (at + 1 == w->n || w->text[at + 1] == '\n')) return true;
+    if (at < w->n && w->text[at] == '\r' && (at + 1 == w->n || w->text[at + 1] == '\n'))
+        return true;
     if (at == w->n || w->text[at] == '\n') return true;
     return w->n - at >= w->dialect->delimiter_n &&
            memcmp(w->text + at, w->dialect->delimiter, w->dialect->delimiter_n) == 0;

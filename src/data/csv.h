@@ -23,8 +23,8 @@ typedef struct hn_dialect {
 } hn_dialect;
 
 /* `line`: the first line, which decides between comma and tab for `auto`. */
-hn_status hn_dialect_choose(hn_dialect *out, const hn_config_source *source, const char *line, size_t n,
-                            const char *name, hn_error *err);
+hn_status hn_dialect_choose(hn_dialect *out, const hn_config_source *source, const char *line,
+                            size_t n, const char *name, hn_error *err);
 /* The delimiter as a message shows it: "a tab", "\",\"". */
 const char *hn_dialect_show(const hn_dialect *dialect);
 
@@ -32,12 +32,12 @@ const char *hn_dialect_show(const hn_dialect *dialect);
 
 typedef struct hn_cutter {
     hn_dialect dialect;
-    size_t scanned;   /* text before it has been looked at */
-    size_t row;       /* where the last row begins that has begun */
-    size_t walk;      /* of a delimiter of several bytes: looked at up to here in this row */
-    bool at_field;    /* `walk` is the first byte of a field */
-    bool quoted;      /* `scanned` is within quotes … */
-    size_t opened;    /* … that opened here */
+    size_t scanned; /* text before it has been looked at */
+    size_t row;     /* where the last row begins that has begun */
+    size_t walk;    /* of a delimiter of several bytes: looked at up to here in this row */
+    bool at_field;  /* `walk` is the first byte of a field */
+    bool quoted;    /* `scanned` is within quotes … */
+    size_t opened;  /* … that opened here */
 } hn_cutter;
 
 /* Looks at text[scanned, n); then `row` is the last row's begin. `last`: no more will come. */
@@ -48,20 +48,24 @@ void hn_cutter_shift(hn_cutter *cutter, size_t by);
 /* ---- The walker -------------------------------------------------------------------- */
 
 typedef enum hn_field_end { HN_FIELD_MORE, HN_FIELD_LAST } hn_field_end;
-typedef enum hn_field_fault { HN_FIELD_FINE, HN_FIELD_AFTER_QUOTE, HN_FIELD_UNCLOSED } hn_field_fault;
+typedef enum hn_field_fault {
+    HN_FIELD_FINE,
+    HN_FIELD_AFTER_QUOTE,
+    HN_FIELD_UNCLOSED
+} hn_field_fault;
 
 typedef struct hn_walker {
     const char *text; /* whole rows */
     size_t n;
-    size_t at;        /* the next field's first byte */
-    uint64_t line;    /* line feeds before `at` */
-    size_t block;     /* the 64 bytes whose marks are: */
-    uint64_t marks;   /* bit i: text[block + i] may end a field, not used up yet */
+    size_t at;      /* the next field's first byte */
+    uint64_t line;  /* line feeds before `at` */
+    size_t block;   /* the 64 bytes whose marks are: */
+    uint64_t marks; /* bit i: text[block + i] may end a field, not used up yet */
     const hn_dialect *dialect;
     /* the field just read */
     const char *field;
     size_t field_n;
-    size_t begin, end;  /* its place in `text`, quotes included */
+    size_t begin, end; /* its place in `text`, quotes included */
     hn_field_end last;
     hn_field_fault fault;
     size_t fault_at;
@@ -164,7 +168,8 @@ HN_HOT hn_field_end hn_walker_next(hn_walker *w) {
         end = hn_walker_mark(w);
     } while (!hn_walker_is_end(w, end));
     w->end = end;
-    if ((end == w->n || w->text[end] == '\n') && end > w->begin && w->text[end - 1] == '\r') w->end--;
+    if ((end == w->n || w->text[end] == '\n') && end > w->begin && w->text[end - 1] == '\r')
+        w->end--;
     w->field = w->text + w->begin;
     w->field_n = w->end - w->begin;
     return hn_walker_finish(w, end);

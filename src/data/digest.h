@@ -16,13 +16,14 @@
 typedef enum hn_source_kind { HN_SOURCE_HASH, HN_SOURCE_NUMBER, HN_SOURCE_LIST } hn_source_kind;
 
 typedef struct hn_source {
-    char *column;        /* name in its file; "$file" is the base name of the log file */
-    int32_t table;       /* index into config->tables; -1: the log */
+    char *column;  /* name in its file; "$file" is the base name of the log file */
+    int32_t table; /* index into config->tables; -1: the log */
     hn_source_kind kind;
-    char *delimiter;     /* list: between values; number: the slot counts the values between, NULL: it is the cell */
-    int32_t max_length;  /* list: first ones kept */
-    int32_t slot;        /* in the log row's or the table row's slots */
-    bool optional;       /* the column may be absent from a file (labels' columns never are sources) */
+    char *delimiter; /* list: between values; number: the slot counts the values between, NULL: it
+                        is the cell */
+    int32_t max_length; /* list: first ones kept */
+    int32_t slot;       /* in the log row's or the table row's slots */
+    bool optional; /* the column may be absent from a file (labels' columns never are sources) */
 } hn_source;
 
 typedef struct hn_sources {
@@ -53,19 +54,23 @@ bool hn_cell_number(double *out, const char *text, size_t n);
 typedef struct hn_impressions {
     int32_t rows;
     int32_t log_slots, tables, tasks;
-    const hn_slot *slots;        /* [rows][log_slots] */
-    const int32_t *table_rows;   /* [rows][tables]: HN_TABLE_ROW_NONE where the key is unknown */
-    const uint64_t *lists;       /* hashes of the log's lists */
+    const hn_slot *slots;      /* [rows][log_slots] */
+    const int32_t *table_rows; /* [rows][tables]: HN_TABLE_ROW_NONE where the key is unknown */
+    const uint64_t *lists;     /* hashes of the log's lists */
     uint64_t n_lists;
-    const uint16_t *scenario;    /* [rows]; HN_SCENARIO_UNKNOWN (only when the reader keeps unknown ones) */
-    const uint8_t *labels;       /* [rows][tasks] */
-    const float *weights;        /* [rows] */
-    const uint64_t *user;        /* [rows]; 0 without a user column */
-    const uint8_t *split;        /* [rows] hn_split */
-    const uint64_t *ordinal;     /* [rows] 0-based number of the row among all good rows of the log */
-    const uint64_t *identity;    /* [rows][2] 128-bit hash of the whole row's cells; NULL unless duplicates are dropped */
-    const float *sampling;       /* [rows] rate at which negatives like it were kept, (0, 1]; NULL without a sampling column */
-    const char *const *line;     /* [rows] the row's raw text, without line end; NULL unless asked for */
+    const uint16_t
+        *scenario; /* [rows]; HN_SCENARIO_UNKNOWN (only when the reader keeps unknown ones) */
+    const uint8_t *labels;    /* [rows][tasks] */
+    const float *weights;     /* [rows] */
+    const uint64_t *user;     /* [rows]; 0 without a user column */
+    const uint8_t *split;     /* [rows] hn_split */
+    const uint64_t *ordinal;  /* [rows] 0-based number of the row among all good rows of the log */
+    const uint64_t *identity; /* [rows][2] 128-bit hash of the whole row's cells; NULL unless
+                                 duplicates are dropped */
+    const float *sampling; /* [rows] rate at which negatives like it were kept, (0, 1]; NULL without
+                              a sampling column */
+    const char *const
+        *line; /* [rows] the row's raw text, without line end; NULL unless asked for */
     const uint32_t *line_bytes;
 } hn_impressions;
 
@@ -81,11 +86,11 @@ typedef struct hn_side_table {
     const char *name;
     uint32_t rows;
     int32_t slots;
-    const uint8_t *kinds;  /* [slots] hn_source_kind */
-    const hn_slot *slot;   /* [rows][slots] */
+    const uint8_t *kinds; /* [slots] hn_source_kind */
+    const hn_slot *slot;  /* [rows][slots] */
     const uint64_t *lists;
     uint64_t n_lists;
-    const uint64_t *keys;  /* [rows] hash of the key */
+    const uint64_t *keys; /* [rows] hash of the key */
     /* open addressing over keys */
     const uint32_t *index; /* row, or UINT32_MAX */
     uint64_t index_size;   /* a power of 2 */
@@ -93,7 +98,7 @@ typedef struct hn_side_table {
      * [n_refs] arrays of [rows], NULL where the table has no such column (refs.h). */
     const uint64_t **refs;
     int32_t n_refs;
-    hn_strings columns;    /* names, for messages; empty when loaded from a pack */
+    hn_strings columns; /* names, for messages; empty when loaded from a pack */
 } hn_side_table;
 
 typedef struct hn_side_tables {
@@ -104,8 +109,9 @@ typedef struct hn_side_tables {
 } hn_side_tables;
 
 /* Reads and digests every table of the config. Duplicate keys: error naming both lines. */
-hn_status hn_side_tables_read(hn_side_tables **out, const hn_config *config, const hn_sources *sources,
-                              hn_pool *pool, const hn_run *run, hn_error *err);
+hn_status hn_side_tables_read(hn_side_tables **out, const hn_config *config,
+                              const hn_sources *sources, hn_pool *pool, const hn_run *run,
+                              hn_error *err);
 void hn_side_tables_save(const hn_side_tables *tables, hn_packer *packer);
 hn_status hn_side_tables_load(hn_side_tables **out, hn_pack *pack, hn_error *err);
 void hn_side_tables_free(hn_side_tables *tables);
@@ -118,9 +124,9 @@ typedef struct hn_bad_row {
 } hn_bad_row;
 
 typedef struct hn_log_counts {
-    uint64_t rows;          /* data rows seen */
-    uint64_t bad;           /* of them unusable (wrong number of fields, unreadable number, …) */
-    uint64_t filtered;      /* by `filter` */
+    uint64_t rows;           /* data rows seen */
+    uint64_t bad;            /* of them unusable (wrong number of fields, unreadable number, …) */
+    uint64_t filtered;       /* by `filter` */
     uint64_t other_scenario; /* dropped with `others: drop` */
     uint64_t bytes;
     hn_bad_row examples[20]; /* the first bad rows in file order; freed by hn_log_counts_free */
@@ -133,12 +139,14 @@ typedef struct hn_log_options {
      * columns of the split: their rows are then of HN_NO_SPLIT. */
     const char *const *files;
     size_t n_files;
-    bool scoring;     /* labels, weight, user and split columns are optional; filters, duplicates and
-                         splits do not apply; unknown scenarios are kept as HN_SCENARIO_UNKNOWN */
-    bool keep_lines;  /* fill `line` */
+    bool scoring;    /* labels, weight, user and split columns are optional; filters, duplicates and
+                        splits do not apply; unknown scenarios are kept as HN_SCENARIO_UNKNOWN */
+    bool keep_lines; /* fill `line` */
     /* called once before the first block with the header line (or the joined column names) */
-    hn_status (*header)(void *user, const char *text, size_t n, const char *delimiter, hn_error *err);
-    hn_status (*block)(void *user, const hn_impressions *block, hn_error *err); /* in log order, on the calling thread */
+    hn_status (*header)(void *user, const char *text, size_t n, const char *delimiter,
+                        hn_error *err);
+    hn_status (*block)(void *user, const hn_impressions *block,
+                       hn_error *err); /* in log order, on the calling thread */
     void *user;
 } hn_log_options;
 
@@ -147,7 +155,7 @@ typedef struct hn_log_options {
  * their content does not depend on threads. More than config->bad_rows bad rows is
  * HN_BAD_DATA with the first of them named (when scoring, any bad row is an error). */
 hn_status hn_log_read(hn_log_counts *counts, const hn_config *config, const hn_sources *sources,
-                      const hn_side_tables *tables, const hn_log_options *options,
-                      hn_pool *pool, const hn_run *run, hn_error *err);
+                      const hn_side_tables *tables, const hn_log_options *options, hn_pool *pool,
+                      const hn_run *run, hn_error *err);
 
 #endif

@@ -21,14 +21,16 @@ static hn_status make_room(hn_joined *out, size_t rows, const hn_join_plan *join
     if (rows <= out->capacity) return HN_OK;
     const size_t capacity = rows + rows / 8 + 64;
     out->capacity = 0;
-    HN_TRY(fit(&out->table_rows, capacity * (size_t)join->config->n_tables, sizeof *out->table_rows, err));
+    HN_TRY(fit(&out->table_rows, capacity * (size_t)join->config->n_tables, sizeof *out->table_rows,
+               err));
     HN_TRY(fit(&out->scenario, capacity, sizeof *out->scenario, err));
     HN_TRY(fit(&out->labels, capacity * (size_t)join->config->n_tasks, sizeof *out->labels, err));
     HN_TRY(fit(&out->split, capacity, sizeof *out->split, err));
     HN_TRY(fit(&out->weights, capacity, sizeof *out->weights, err));
     HN_TRY(fit(&out->user, capacity, sizeof *out->user, err));
     HN_TRY(fit(&out->ordinal, capacity, sizeof *out->ordinal, err));
-    HN_TRY(fit(&out->sampling, join->config->sampling_column ? capacity : 0, sizeof *out->sampling, err));
+    HN_TRY(fit(&out->sampling, join->config->sampling_column ? capacity : 0, sizeof *out->sampling,
+               err));
     HN_TRY(fit(&out->line, join->keep_lines ? capacity : 0, sizeof *out->line, err));
     HN_TRY(fit(&out->line_bytes, join->keep_lines ? capacity : 0, sizeof *out->line_bytes, err));
     out->capacity = capacity;
@@ -55,7 +57,8 @@ enum { AHEAD = 8 };
 
 /* The index of a large table is not in the cache: the places of later rows are asked for
  * while the row at hand is found. */
-static void join_table(int32_t *rows, size_t stride, const hn_side_table *table, const uint64_t *keys, size_t n) {
+static void join_table(int32_t *rows, size_t stride, const hn_side_table *table,
+                       const uint64_t *keys, size_t n) {
     const uint64_t mask = table->index_size - 1;
     for (size_t r = 0; r < n; r++) {
         if (r + AHEAD < n) __builtin_prefetch(&table->index[keys[(r + AHEAD) * stride] & mask]);
@@ -63,7 +66,8 @@ static void join_table(int32_t *rows, size_t stride, const hn_side_table *table,
     }
 }
 
-/* ---- One row ---------------------------------------------------------------------------------- */
+/* ---- One row ----------------------------------------------------------------------------------
+ */
 
 typedef enum verdict { KEPT, FILTERED, OTHER_SCENARIO, BAD } verdict;
 
@@ -98,7 +102,8 @@ static double number_of(judge *j, int32_t ref) {
 
 static bool passes_filters(judge *j) {
     bool passes = true;
-    for (int32_t i = HN_REF_FILTER_AT; i < j->join->refs->first_label; i++) passes &= value_of(j, i) == 1;
+    for (int32_t i = HN_REF_FILTER_AT; i < j->join->refs->first_label; i++)
+        passes &= value_of(j, i) == 1;
     return passes;
 }
 
@@ -106,7 +111,8 @@ static uint16_t scenario_of(judge *j) {
     const hn_config_scenario *const scenario = &j->join->config->scenario;
     if (!scenario->column) return 0;
     const uint16_t found = (uint16_t)value_of(j, HN_REF_SCENARIO_AT);
-    return found == HN_SCENARIO_UNKNOWN && scenario->fold_into >= 0 ? (uint16_t)scenario->fold_into : found;
+    return found == HN_SCENARIO_UNKNOWN && scenario->fold_into >= 0 ? (uint16_t)scenario->fold_into
+                                                                    : found;
 }
 
 static hn_split split_by_hash(const hn_config_split *split, uint64_t hash) {
@@ -115,7 +121,9 @@ static hn_split split_by_hash(const hn_config_split *split, uint64_t hash) {
     return unit < split->test + split->validation ? HN_VALIDATION : HN_TRAIN;
 }
 
-hn_split hn_split_random(const hn_config_split *split, uint64_t ordinal) { return split_by_hash(split, ordinal); }
+hn_split hn_split_random(const hn_config_split *split, uint64_t ordinal) {
+    return split_by_hash(split, ordinal);
+}
 
 static hn_split split_of(judge *j) {
     const hn_config_split *const split = &j->join->config->split;
@@ -123,7 +131,8 @@ static hn_split split_of(judge *j) {
     if (split->by == HN_SPLIT_HASH) return split_by_hash(split, value_of(j, HN_REF_SPLIT_AT));
     if (split->by == HN_SPLIT_RANDOM) return HN_TRAIN; /* decided with the ordinal */
     if (split->test_if.column && value_of(j, HN_REF_TEST_AT) == 1) return HN_TEST;
-    return split->validation_if.column && value_of(j, HN_REF_VALIDATION_AT) == 1 ? HN_VALIDATION : HN_TRAIN;
+    return split->validation_if.column && value_of(j, HN_REF_VALIDATION_AT) == 1 ? HN_VALIDATION
+                                                                                 : HN_TRAIN;
 }
 
 /* Fills row `to` of the output from parsed row j->row. */
@@ -135,12 +144,14 @@ static verdict judge_row(judge *j, size_t to) {
     out->scenario[to] = scenario_of(j);
     for (size_t t = 0; t < j->n_tasks; t++) {
         const uint64_t label = value_of(j, refs->first_label + (int32_t)t);
-        out->labels[to * j->n_tasks + t] = label == HN_REF_ABSENT ? HN_LABEL_ABSENT : (uint8_t)label;
+        out->labels[to * j->n_tasks + t] =
+            label == HN_REF_ABSENT ? HN_LABEL_ABSENT : (uint8_t)label;
     }
     out->weights[to] = (float)number_of(j, HN_REF_WEIGHT_AT);
     out->user[to] = value_of(j, HN_REF_USER_AT);
     out->split[to] = (uint8_t)split_of(j);
-    if (j->join->config->sampling_column) out->sampling[to] = (float)number_of(j, HN_REF_SAMPLING_AT);
+    if (j->join->config->sampling_column)
+        out->sampling[to] = (float)number_of(j, HN_REF_SAMPLING_AT);
     if (j->bad_ref >= 0) return BAD;
     if (!passes) return FILTERED;
     return out->scenario[to] == HN_SCENARIO_UNKNOWN && !j->join->scoring ? OTHER_SCENARIO : KEPT;
@@ -149,12 +160,15 @@ static verdict judge_row(judge *j, size_t to) {
 static void tell_bad(judge *j) {
     const hn_ref *const ref = &j->join->refs->items[j->bad_ref];
     hn_bads_add(&j->parsed->bads, j->parsed->lines[j->row], 1,
-                "the row's entry in table \"%.60s\" has a value that is not %s, as is expected for %s%s%.60s",
-                j->join->tables->items[j->join->from[j->bad_ref]].name, hn_ref_expected(j->join->refs, j->bad_ref),
-                ref->role, ref->detail[0] ? " " : "", ref->detail);
+                "the row's entry in table \"%.60s\" has a value that is not %s, as is expected for "
+                "%s%s%.60s",
+                j->join->tables->items[j->join->from[j->bad_ref]].name,
+                hn_ref_expected(j->join->refs, j->bad_ref), ref->role, ref->detail[0] ? " " : "",
+                ref->detail);
 }
 
-/* ---- A chunk -------------------------------------------------------------------------------------- */
+/* ---- A chunk
+ * -------------------------------------------------------------------------------------- */
 
 static void keep_row(judge *j, const hn_parse_plan *plan, size_t to, const char *text) {
     hn_parsed *const p = j->parsed;
@@ -168,8 +182,10 @@ static void keep_row(judge *j, const hn_parse_plan *plan, size_t to, const char 
     if (to == row) return;
     if (slots > 0) memcpy(p->slots + to * slots, p->slots + row * slots, slots * sizeof *p->slots);
     if (j->n_tables > 0)
-        memcpy(out->table_rows + to * j->n_tables, out->table_rows + row * j->n_tables, j->n_tables * sizeof *out->table_rows);
-    if (plan->identity) memcpy(p->identity + 2 * to, p->identity + 2 * row, 2 * sizeof *p->identity);
+        memcpy(out->table_rows + to * j->n_tables, out->table_rows + row * j->n_tables,
+               j->n_tables * sizeof *out->table_rows);
+    if (plan->identity)
+        memcpy(p->identity + 2 * to, p->identity + 2 * row, 2 * sizeof *p->identity);
 }
 
 static void judge_rows(judge *j, const hn_parse_plan *plan, const char *text) {
@@ -188,17 +204,23 @@ static void judge_rows(judge *j, const hn_parse_plan *plan, const char *text) {
     j->parsed->rows = to;
 }
 
-hn_status hn_join(hn_joined *out, hn_parsed *parsed, const hn_parse_plan *plan, const hn_join_plan *join,
-                  const char *text, hn_error *err) {
+hn_status hn_join(hn_joined *out, hn_parsed *parsed, const hn_parse_plan *plan,
+                  const hn_join_plan *join, const char *text, hn_error *err) {
     const size_t n_tables = (size_t)join->config->n_tables;
-    judge j = {.join = join, .parsed = parsed, .out = out, .n_refs = (size_t)join->refs->n, .n_tables = n_tables,
+    judge j = {.join = join,
+               .parsed = parsed,
+               .out = out,
+               .n_refs = (size_t)join->refs->n,
+               .n_tables = n_tables,
                .n_tasks = (size_t)join->config->n_tasks};
     out->rows = 0;
     out->good = out->filtered = out->other_scenario = 0;
-    if (parsed->rows > INT32_MAX) return hn_fail(err, HN_BAD_DATA, "a chunk has more than 2^31 rows");
+    if (parsed->rows > INT32_MAX)
+        return hn_fail(err, HN_BAD_DATA, "a chunk has more than 2^31 rows");
     HN_TRY(make_room(out, parsed->rows, join, err));
     for (size_t t = 0; t < n_tables; t++)
-        join_table(out->table_rows + t, n_tables, &join->tables->items[t], parsed->keys + t, parsed->rows);
+        join_table(out->table_rows + t, n_tables, &join->tables->items[t], parsed->keys + t,
+                   parsed->rows);
     judge_rows(&j, plan, text);
     return HN_OK;
 }

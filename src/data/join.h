@@ -15,7 +15,7 @@ typedef struct hn_join_plan {
     const hn_side_tables *tables; /* may be NULL: none */
     int32_t *from;                /* [refs->n] */
     bool scoring, keep_lines;
-    bool splits;                  /* false: all rows are HN_NO_SPLIT */
+    bool splits; /* false: all rows are HN_NO_SPLIT */
 } hn_join_plan;
 
 typedef struct hn_joined {
@@ -32,8 +32,8 @@ typedef struct hn_joined {
 } hn_joined;
 
 /* `parsed` loses the rows that are left out; rows that prove bad go to its `bads`. */
-hn_status hn_join(hn_joined *out, hn_parsed *parsed, const hn_parse_plan *plan, const hn_join_plan *join,
-                  const char *text, hn_error *err);
+hn_status hn_join(hn_joined *out, hn_parsed *parsed, const hn_parse_plan *plan,
+                  const hn_join_plan *join, const char *text, hn_error *err);
 void hn_joined_free(hn_joined *joined);
 /* The split of a row of `random` splits. */
 hn_split hn_split_random(const hn_config_split *split, uint64_t ordinal);

@@ -45,7 +45,8 @@ typedef struct parser {
     bool bad;
 } parser;
 
-static hn_status grow_array(void *array_address, size_t capacity, size_t per_row, size_t size, hn_error *err) {
+static hn_status grow_array(void *array_address, size_t capacity, size_t per_row, size_t size,
+                            hn_error *err) {
     size_t count;
     if (__builtin_mul_overflow(capacity, per_row, &count)) return hn_no_memory(err, "rows");
     if (count == 0) count = 1;
@@ -66,12 +67,14 @@ static hn_status grow_rows(parser *p) {
     HN_TRY(grow_array(&out->lines, capacity, 1, sizeof *out->lines, p->err));
     HN_TRY(grow_array(&out->begin, capacity, 1, sizeof *out->begin, p->err));
     HN_TRY(grow_array(&out->bytes, capacity, 1, sizeof *out->bytes, p->err));
-    HN_TRY(grow_array(&out->identity, capacity, p->plan->identity ? 2 : 0, sizeof *out->identity, p->err));
+    HN_TRY(grow_array(&out->identity, capacity, p->plan->identity ? 2 : 0, sizeof *out->identity,
+                      p->err));
     out->capacity = capacity;
     return HN_OK;
 }
 
-/* ---- Faults ------------------------------------------------------------------------------------ */
+/* ---- Faults ------------------------------------------------------------------------------------
+ */
 
 /* Line and column of text[at], which lies in the row at hand. */
 static void locate(const parser *p, size_t at, uint64_t *line, uint64_t *column) {
@@ -86,14 +89,14 @@ static void locate(const parser *p, size_t at, uint64_t *line, uint64_t *column)
     *column = at - begin + 1;
 }
 
-#define ROW_BAD(p, at, ...)                                                    \
-    do {                                                                       \
-        uint64_t line_, column_;                                               \
-        if (!(p)->bad) {                                                       \
-            locate((p), (at), &line_, &column_);                               \
-            hn_bads_add(&(p)->out->bads, line_, column_, __VA_ARGS__);         \
-        }                                                                      \
-        (p)->bad = true;                                                       \
+#define ROW_BAD(p, at, ...)                                            \
+    do {                                                               \
+        uint64_t line_, column_;                                       \
+        if (!(p)->bad) {                                               \
+            locate((p), (at), &line_, &column_);                       \
+            hn_bads_add(&(p)->out->bads, line_, column_, __VA_ARGS__); \
+        }                                                              \
+        (p)->bad = true;                                               \
     } while (0)
 
 static const char *column_name(const parser *p, int32_t column) {
@@ -103,24 +106,29 @@ static const char *column_name(const parser *p, int32_t column) {
 
 static void bad_number(parser *p, const hn_use *use, const char *text, size_t n) {
     char shown[HN_SHOW_BYTES];
-    ROW_BAD(p, p->cell_at, "found \"%s\" in column \"%.60s\"; expected a number (or list it under `missing` if it stands for none)",
+    ROW_BAD(p, p->cell_at,
+            "found \"%s\" in column \"%.60s\"; expected a number (or list it under `missing` if it "
+            "stands for none)",
             hn_show(shown, text, n), column_name(p, use->column));
 }
 
 static void bad_ref(parser *p, const hn_use *use, const char *text, size_t n) {
     char shown[HN_SHOW_BYTES];
     const hn_ref *const ref = &p->plan->refs->items[use->to];
-    ROW_BAD(p, p->cell_at, "found \"%s\" in column \"%.60s\"; expected %s for %s%s%.60s (or list it under `missing`)",
-            hn_show(shown, text, n), column_name(p, use->column), hn_ref_expected(p->plan->refs, use->to),
-            ref->role, ref->detail[0] ? " " : "", ref->detail);
+    ROW_BAD(
+        p, p->cell_at,
+        "found \"%s\" in column \"%.60s\"; expected %s for %s%s%.60s (or list it under `missing`)",
+        hn_show(shown, text, n), column_name(p, use->column),
+        hn_ref_expected(p->plan->refs, use->to), ref->role, ref->detail[0] ? " " : "", ref->detail);
 }
 
 /* One line without its end is an ordinary bad row (a writer was stopped); over several
  * lines it may hide any number of rows, which no limit of bad rows may excuse. */
 static void bad_unclosed(parser *p) {
     const hn_walker *const w = &p->walker;
-    static const char message[] = "found a quote that is never closed; expected another before the end of the file "
-                                  "(`quote: \"\"` reads quotes as ordinary text)";
+    static const char message[] =
+        "found a quote that is never closed; expected another before the end of the file "
+        "(`quote: \"\"` reads quotes as ordinary text)";
     hn_bads *const bads = &p->out->bads;
     const size_t end = w->text[w->n - 1] == '\n' ? w->n - 1 : w->n;
     if (memchr(w->text + w->fault_at, '\n', end - w->fault_at)) {
@@ -137,18 +145,21 @@ static void bad_field(parser *p) {
     if (w->fault == HN_FIELD_UNCLOSED)
         bad_unclosed(p);
     else
-        ROW_BAD(p, w->fault_at, "found \"%s\" after a closing quote; expected %s or the end of the line "
+        ROW_BAD(p, w->fault_at,
+                "found \"%s\" after a closing quote; expected %s or the end of the line "
                 "(write \"\" for a quote within quotes, or set `quote: \"\"`)",
-                hn_show(shown, w->text + w->fault_at, w->end - w->fault_at), hn_dialect_show(w->dialect));
+                hn_show(shown, w->text + w->fault_at, w->end - w->fault_at),
+                hn_dialect_show(w->dialect));
 }
 
 static void bad_count(parser *p, int32_t found, size_t at) {
     const bool header = p->plan->source->columns.n == 0;
-    ROW_BAD(p, at, "found %d field%s; expected %d, as in the %s", found, found == 1 ? "" : "s", p->plan->columns,
-            header ? "header" : "config's `columns`");
+    ROW_BAD(p, at, "found %d field%s; expected %d, as in the %s", found, found == 1 ? "" : "s",
+            p->plan->columns, header ? "header" : "config's `columns`");
 }
 
-/* ---- Cells ---------------------------------------------------------------------------------------- */
+/* ---- Cells
+ * ---------------------------------------------------------------------------------------- */
 
 static bool is_missing(const hn_parse_plan *plan, const char *text, size_t n) {
     if (n == 0) return true;
@@ -162,9 +173,10 @@ static bool is_missing(const hn_parse_plan *plan, const char *text, size_t n) {
 /* Where the value that begins at `text` ends. */
 static const char *value_end(const hn_use *use, const char *text, const char *end) {
     const size_t left = (size_t)(end - text);
-    const char *const found = use->delimiter_n == 0   ? NULL
-                              : use->delimiter_n == 1 ? memchr(text, use->delimiter[0], left)
-                                                      : memmem(text, left, use->delimiter, use->delimiter_n);
+    const char *const found = use->delimiter_n == 0 ? NULL
+                              : use->delimiter_n == 1
+                                  ? memchr(text, use->delimiter[0], left)
+                                  : memmem(text, left, use->delimiter, use->delimiter_n);
     return found ? found : end;
 }
 
@@ -188,7 +200,8 @@ static hn_status put_list(parser *p, const hn_use *use, const char *text, size_t
         const size_t item = (size_t)(to - text);
         if (item > 0) {
             if (out->n_lists == out->lists_capacity)
-                HN_TRY(hn_grow(&out->lists, &out->lists_capacity, out->n_lists + 1, sizeof *out->lists, p->err));
+                HN_TRY(hn_grow(&out->lists, &out->lists_capacity, out->n_lists + 1,
+                               sizeof *out->lists, p->err));
             out->lists[out->n_lists++] = hn_cell_hash_inline(text, item);
         }
         if (to == end) break;
@@ -215,7 +228,8 @@ static void put_absent(parser *p, const hn_use *use) {
 
 static void put_ref(parser *p, const hn_use *use, const char *text, size_t n) {
     uint64_t value = hn_ref_read(p->plan->refs, use->to, text, n);
-    if (value == HN_REF_BAD && p->plan->refs->items[use->to].kind != HN_REF_HASH && !p->plan->keep_bad) {
+    if (value == HN_REF_BAD && p->plan->refs->items[use->to].kind != HN_REF_HASH &&
+        !p->plan->keep_bad) {
         if (p->plan->lenient)
             value = HN_REF_ABSENT;
         else
@@ -224,7 +238,8 @@ static void put_ref(parser *p, const hn_use *use, const char *text, size_t n) {
     p->refs[use->to] = value;
 }
 
-static hn_status put_other(parser *p, const hn_use *use, const char *text, size_t n, uint64_t hash) {
+static hn_status put_other(parser *p, const hn_use *use, const char *text, size_t n,
+                           uint64_t hash) {
     switch (use->kind) {
     case HN_USE_KEY: p->keys[use->to] = hash != 0 ? hash : hn_cell_hash_inline(text, n); break;
     case HN_USE_NUMBER:
@@ -241,7 +256,8 @@ static hn_status put_other(parser *p, const hn_use *use, const char *text, size_
 }
 
 /* The uses of a column are sorted with hashes first, so that keys share what they find. */
-HN_HOT hn_status put_cell(parser *p, const hn_use *use, const hn_use *end, const char *text, size_t n) {
+HN_HOT hn_status put_cell(parser *p, const hn_use *use, const hn_use *end, const char *text,
+                          size_t n) {
     if (is_missing(p->plan, text, n)) {
         for (; use < end; use++) put_absent(p, use);
         return HN_OK;
@@ -258,12 +274,14 @@ HN_HOT hn_status put_cell(parser *p, const hn_use *use, const hn_use *end, const
     return HN_OK;
 }
 
-/* ---- Rows -------------------------------------------------------------------------------------------- */
+/* ---- Rows
+ * -------------------------------------------------------------------------------------------- */
 
 static hn_status put_virtual(parser *p) {
     const hn_parse_plan *const plan = p->plan;
     const size_t *const first = plan->first + plan->columns;
-    HN_TRY(put_cell(p, plan->uses + first[0], plan->uses + first[1], plan->file->base, strlen(plan->file->base)));
+    HN_TRY(put_cell(p, plan->uses + first[0], plan->uses + first[1], plan->file->base,
+                    strlen(plan->file->base)));
     return put_cell(p, plan->uses + first[1], plan->uses + first[2], "", 0);
 }
 
@@ -284,7 +302,8 @@ HN_HOT hn_status put_fields(parser *p, hn_walker *w) {
         if (column < plan->columns) {
             p->cell_at = w->begin;
             if (first[column] < first[column + 1])
-                HN_TRY(put_cell(p, uses + first[column], uses + first[column + 1], w->field, w->field_n));
+                HN_TRY(put_cell(p, uses + first[column], uses + first[column + 1], w->field,
+                                w->field_n));
         } else if (column == plan->columns) {
             surplus = w->begin;
         }
@@ -312,7 +331,8 @@ static void end_row(parser *p, size_t at) {
     out->lines[row] = p->row_line;
     out->begin[row] = p->row_begin;
     out->bytes[row] = end - p->row_begin;
-    if (p->plan->identity) hn_cell_identity(out->identity + 2 * row, text + p->row_begin, end - p->row_begin);
+    if (p->plan->identity)
+        hn_cell_identity(out->identity + 2 * row, text + p->row_begin, end - p->row_begin);
 }
 
 static void begin_row(parser *p, size_t at, uint64_t line) {
@@ -342,7 +362,8 @@ static hn_status parse_rows(parser *p) {
     return status;
 }
 
-hn_status hn_parse(hn_parsed *out, const hn_parse_plan *plan, const char *text, size_t n, hn_error *err) {
+hn_status hn_parse(hn_parsed *out, const hn_parse_plan *plan, const char *text, size_t n,
+                   hn_error *err) {
     parser p = {.out = out, .plan = plan, .n_refs = plan->refs ? plan->refs->n : 0, .err = err};
     out->rows = out->n_lists = 0;
     out->bads.n = 0;

@@ -9,10 +9,16 @@
 
 /* ---- What to do with a file's cells --------------------------------------------------- */
 
-typedef enum hn_use_kind { HN_USE_HASH, HN_USE_NUMBER, HN_USE_LIST, HN_USE_KEY, HN_USE_REF } hn_use_kind;
+typedef enum hn_use_kind {
+    HN_USE_HASH,
+    HN_USE_NUMBER,
+    HN_USE_LIST,
+    HN_USE_KEY,
+    HN_USE_REF
+} hn_use_kind;
 
 typedef struct hn_use {
-    int32_t column;        /* of the file; `columns`: the file's name; `columns` + 1: always absent */
+    int32_t column; /* of the file; `columns`: the file's name; `columns` + 1: always absent */
     hn_use_kind kind;
     int32_t to;            /* slot, key or reference */
     const char *delimiter; /* list; number: count what stands between */
@@ -28,13 +34,13 @@ typedef struct hn_parse_plan {
     int32_t slots, keys; /* of a row */
     hn_use *uses;        /* by column */
     size_t n_uses, uses_capacity;
-    size_t *first;       /* [columns + 3] uses of column c: first[c] … first[c + 1] */
+    size_t *first;            /* [columns + 3] uses of column c: first[c] … first[c + 1] */
     uint64_t missing_lengths; /* bit n: a `missing` text of n bytes exists (63: of 63 or more) */
-    bool identity;       /* hash whole rows */
-    bool lenient;        /* what a reference cannot judge is absent (scoring) */
-    bool keep_bad;       /* … is kept as such: of a table, it may not be what the config means */
-    bool has_virtual;    /* there are uses of the virtual columns */
-    bool key_needed;     /* a row whose key 0 is absent is bad (tables) */
+    bool identity;            /* hash whole rows */
+    bool lenient;             /* what a reference cannot judge is absent (scoring) */
+    bool keep_bad;    /* … is kept as such: of a table, it may not be what the config means */
+    bool has_virtual; /* there are uses of the virtual columns */
+    bool key_needed;  /* a row whose key 0 is absent is bad (tables) */
 } hn_parse_plan;
 
 hn_status hn_parse_plan_add(hn_parse_plan *plan, const hn_use *use, hn_error *err);
@@ -54,9 +60,9 @@ typedef struct hn_bad {
 } hn_bad;
 
 typedef struct hn_bads {
-    uint64_t n;            /* all of them */
+    uint64_t n; /* all of them */
     int32_t kept;
-    bool fatal;            /* a quote never closed over lines hides what follows: */
+    bool fatal; /* a quote never closed over lines hides what follows: */
     hn_bad hides;
     hn_bad items[HN_BAD_EXAMPLES]; /* the first ones by line */
 } hn_bads;
@@ -65,24 +71,25 @@ void hn_bads_add(hn_bads *bads, uint64_t line, uint64_t column, const char *form
     __attribute__((format(printf, 4, 5)));
 
 typedef struct hn_parsed {
-    size_t rows, capacity;      /* good rows */
-    hn_slot *slots;             /* [rows][slots] */
-    uint64_t *keys;             /* [rows][keys] hash, HN_HASH_MISSING when absent */
-    uint64_t *refs;             /* [rows][refs], set where the file has the column */
-    uint64_t *lines;            /* [rows] line feeds before the row, in the chunk */
-    size_t *begin, *bytes;      /* [rows] the row's text, without line end */
-    uint64_t *identity;         /* [rows][2] */
+    size_t rows, capacity; /* good rows */
+    hn_slot *slots;        /* [rows][slots] */
+    uint64_t *keys;        /* [rows][keys] hash, HN_HASH_MISSING when absent */
+    uint64_t *refs;        /* [rows][refs], set where the file has the column */
+    uint64_t *lines;       /* [rows] line feeds before the row, in the chunk */
+    size_t *begin, *bytes; /* [rows] the row's text, without line end */
+    uint64_t *identity;    /* [rows][2] */
     uint64_t *lists;
     size_t n_lists, lists_capacity;
-    uint64_t feeds;             /* line feeds of the chunk */
+    uint64_t feeds; /* line feeds of the chunk */
     hn_bads bads;
-    hn_status status;           /* of the parsing itself: memory */
+    hn_status status; /* of the parsing itself: memory */
     char *scratch;
     size_t scratch_capacity;
 } hn_parsed;
 
 /* Starts anew but keeps the memory. The result is in out->status, too. */
-hn_status hn_parse(hn_parsed *out, const hn_parse_plan *plan, const char *text, size_t n, hn_error *err);
+hn_status hn_parse(hn_parsed *out, const hn_parse_plan *plan, const char *text, size_t n,
+                   hn_error *err);
 void hn_parsed_free(hn_parsed *parsed);
 
 #endif

@@ -17,11 +17,13 @@ static int32_t find_column(const hn_parse_plan *plan, const char *name) {
 }
 
 hn_status hn_parse_plan_source(hn_parse_plan *plan, const hn_source *source, hn_error *err) {
-    static const hn_use_kind kinds[] = {
-        [HN_SOURCE_HASH] = HN_USE_HASH, [HN_SOURCE_NUMBER] = HN_USE_NUMBER, [HN_SOURCE_LIST] = HN_USE_LIST};
+    static const hn_use_kind kinds[] = {[HN_SOURCE_HASH] = HN_USE_HASH,
+                                        [HN_SOURCE_NUMBER] = HN_USE_NUMBER,
+                                        [HN_SOURCE_LIST] = HN_USE_LIST};
     int32_t column = find_column(plan, source->column);
     if (column == HN_COLUMN_NONE && source->optional) column = plan->columns + 1;
-    if (column < 0) return hn_columns_lack(&plan->file->columns, source->column, column, "a feature", "", err);
+    if (column < 0)
+        return hn_columns_lack(&plan->file->columns, source->column, column, "a feature", "", err);
     const hn_use use = {.column = column,
                         .kind = kinds[source->kind],
                         .to = source->slot,

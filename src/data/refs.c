@@ -7,7 +7,8 @@
 
 /* ---- Numbering ---------------------------------------------------------------------- */
 
-static void add_predicate(hn_refs *refs, int32_t at, const hn_predicate *p, const char *role, const char *detail) {
+static void add_predicate(hn_refs *refs, int32_t at, const hn_predicate *p, const char *role,
+                          const char *detail) {
     refs->items[at] = (hn_ref){HN_REF_PREDICATE, p->column, role, detail ? detail : p->text, p};
     if (!refs->items[at].detail) refs->items[at].detail = "";
 }
@@ -17,14 +18,19 @@ static void add_fixed(hn_refs *refs, const hn_config *config) {
     const bool by_column = split->by == HN_SPLIT_COLUMN;
     const hn_predicate none = {0};
     hn_ref *const items = refs->items;
-    items[HN_REF_SCENARIO_AT] = (hn_ref){HN_REF_SCENARIO, config->scenario.column, "the scenario", "", NULL};
+    items[HN_REF_SCENARIO_AT] =
+        (hn_ref){HN_REF_SCENARIO, config->scenario.column, "the scenario", "", NULL};
     items[HN_REF_USER_AT] = (hn_ref){HN_REF_HASH, config->user_column, "the user", "", NULL};
-    items[HN_REF_WEIGHT_AT] = (hn_ref){HN_REF_NUMBER, config->weight_column, "the weight", "", NULL};
-    items[HN_REF_SAMPLING_AT] = (hn_ref){HN_REF_NUMBER, config->sampling_column, "the sampling rate", "", NULL};
-    items[HN_REF_SPLIT_AT] =
-        (hn_ref){HN_REF_HASH, split->by == HN_SPLIT_HASH ? split->column : NULL, "the split", "", NULL};
-    add_predicate(refs, HN_REF_VALIDATION_AT, by_column ? &split->validation_if : &none, "the validation split", NULL);
-    add_predicate(refs, HN_REF_TEST_AT, by_column ? &split->test_if : &none, "the test split", NULL);
+    items[HN_REF_WEIGHT_AT] =
+        (hn_ref){HN_REF_NUMBER, config->weight_column, "the weight", "", NULL};
+    items[HN_REF_SAMPLING_AT] =
+        (hn_ref){HN_REF_NUMBER, config->sampling_column, "the sampling rate", "", NULL};
+    items[HN_REF_SPLIT_AT] = (hn_ref){
+        HN_REF_HASH, split->by == HN_SPLIT_HASH ? split->column : NULL, "the split", "", NULL};
+    add_predicate(refs, HN_REF_VALIDATION_AT, by_column ? &split->validation_if : &none,
+                  "the validation split", NULL);
+    add_predicate(refs, HN_REF_TEST_AT, by_column ? &split->test_if : &none, "the test split",
+                  NULL);
     if (!by_column) items[HN_REF_VALIDATION_AT].predicate = items[HN_REF_TEST_AT].predicate = NULL;
 }
 
@@ -42,7 +48,8 @@ static void add_scenario_value(hn_refs *refs, const char *value, uint16_t index)
 
 static hn_status map_scenarios(hn_refs *refs, const hn_config_scenario *scenario, hn_error *err) {
     uint32_t values = 0, size = 16;
-    for (int32_t i = 0; i < scenario->names.n; i++) values += scenario->values ? (uint32_t)scenario->values[i].n : 0;
+    for (int32_t i = 0; i < scenario->names.n; i++)
+        values += scenario->values ? (uint32_t)scenario->values[i].n : 0;
     while (size < 2 * values) size *= 2;
     refs->scenario_mask = size - 1;
     refs->scenario_hash = hn_arena_alloc(&refs->arena, size, sizeof *refs->scenario_hash);
@@ -60,7 +67,8 @@ hn_status hn_refs_create(hn_refs *out, const hn_config *config, hn_error *err) {
                     .first_label = HN_REF_FILTER_AT + config->n_filters};
     *out = (hn_refs){0};
     refs.items = hn_arena_alloc(&refs.arena, (size_t)refs.n, sizeof *refs.items);
-    hn_status status = refs.items ? map_scenarios(&refs, &config->scenario, err) : hn_no_memory(err, "the config's columns");
+    hn_status status = refs.items ? map_scenarios(&refs, &config->scenario, err)
+                                  : hn_no_memory(err, "the config's columns");
     if (status != HN_OK) {
         hn_arena_free(&refs.arena);
         return status;
@@ -69,7 +77,8 @@ hn_status hn_refs_create(hn_refs *out, const hn_config *config, hn_error *err) {
     for (int32_t i = 0; i < config->n_filters; i++)
         add_predicate(&refs, HN_REF_FILTER_AT + i, &config->filters[i], "the filter", NULL);
     for (int32_t t = 0; t < config->n_tasks; t++)
-        add_predicate(&refs, refs.first_label + t, &config->tasks[t].label, "the label of task", config->tasks[t].name);
+        add_predicate(&refs, refs.first_label + t, &config->tasks[t].label, "the label of task",
+                      config->tasks[t].name);
     *out = refs;
     return HN_OK;
 }
@@ -131,5 +140,6 @@ uint64_t hn_ref_read(const hn_refs *refs, int32_t ref, const char *text, size_t 
 const char *hn_ref_expected(const hn_refs *refs, int32_t ref) {
     if (ref == HN_REF_SAMPLING_AT) return "a number above 0 and at most 1";
     if (ref == HN_REF_WEIGHT_AT) return "a number of at least 0";
-    return refs->items[ref].predicate->op == HN_CMP_TRUE ? "1 or 0, true or false, or a number" : "a number";
+    return refs->items[ref].predicate->op == HN_CMP_TRUE ? "1 or 0, true or false, or a number"
+                                                         : "a number";
 }

@@ -19,8 +19,14 @@ typedef enum hn_ref_kind {
 #define HN_REF_BAD (UINT64_MAX - 1)
 
 enum {
-    HN_REF_SCENARIO_AT, HN_REF_USER_AT, HN_REF_WEIGHT_AT, HN_REF_SAMPLING_AT,
-    HN_REF_SPLIT_AT, HN_REF_VALIDATION_AT, HN_REF_TEST_AT, HN_REF_FILTER_AT /* filters, then labels */
+    HN_REF_SCENARIO_AT,
+    HN_REF_USER_AT,
+    HN_REF_WEIGHT_AT,
+    HN_REF_SAMPLING_AT,
+    HN_REF_SPLIT_AT,
+    HN_REF_VALIDATION_AT,
+    HN_REF_TEST_AT,
+    HN_REF_FILTER_AT /* filters, then labels */
 };
 
 typedef struct hn_ref {

@@ -9,12 +9,15 @@
 
 static bool is_standard_input(const char *path) { return strcmp(path, "-") == 0; }
 
-hn_status hn_source_paths(hn_paths *out, const hn_config *config, const hn_config_source *source, hn_error *err) {
+hn_status hn_source_paths(hn_paths *out, const hn_config *config, const hn_config_source *source,
+                          hn_error *err) {
     *out = (hn_paths){0};
     for (int32_t i = 0; i < source->files.n; i++) {
         if (!is_standard_input(source->files.items[i])) continue;
         if (source->files.n > 1)
-            return hn_fail(err, HN_BAD_CONFIG, "files: found \"-\" (standard input) beside other files; expected it alone");
+            return hn_fail(
+                err, HN_BAD_CONFIG,
+                "files: found \"-\" (standard input) beside other files; expected it alone");
         out->paths = hn_alloc_zero(1, sizeof *out->paths);
         if (out->paths) out->paths[0] = hn_strdup("-");
         out->n = out->paths != NULL;
@@ -23,8 +26,8 @@ hn_status hn_source_paths(hn_paths *out, const hn_config *config, const hn_confi
         *out = (hn_paths){0};
         return hn_no_memory(err, "the paths of files");
     }
-    return hn_paths_glob(out, config->dir ? config->dir : ".", (const char *const *)source->files.items,
-                         (size_t)source->files.n, err);
+    return hn_paths_glob(out, config->dir ? config->dir : ".",
+                         (const char *const *)source->files.items, (size_t)source->files.n, err);
 }
 
 /* ---- One file ---------------------------------------------------------------------------- */
@@ -51,11 +54,13 @@ void hn_text_file_free(hn_text_file *file) {
 }
 
 /* The length of the first row, line end included; 0 when the text ends before it does. */
-static size_t first_row(uint64_t *lines, bool *no_memory, const hn_dialect *dialect, const char *text, size_t n) {
+static size_t first_row(uint64_t *lines, bool *no_memory, const hn_dialect *dialect,
+                        const char *text, size_t n) {
     hn_walker walker = {0};
     hn_walker_begin(&walker, dialect, text, n);
     while (hn_walker_next(&walker) == HN_FIELD_MORE && !walker.no_memory) continue;
-    const bool whole = walker.fault != HN_FIELD_UNCLOSED && walker.at > 0 && text[walker.at - 1] == '\n';
+    const bool whole =
+        walker.fault != HN_FIELD_UNCLOSED && walker.at > 0 && text[walker.at - 1] == '\n';
     const size_t at = walker.at;
     *lines = walker.line;
     *no_memory = walker.no_memory;
@@ -70,8 +75,10 @@ static size_t mark_bytes(const char *text, size_t n) {
 static hn_status find_header(size_t *end, bool *more, hn_text_file *file, const hn_dialect *dialect,
                              const char *text, size_t n, bool last, hn_error *err) {
     if (n == 0)
-        return hn_fail(err, HN_BAD_DATA, "%s: is empty; expected a header line with the names of the columns "
-                       "(or give them as `columns` in the config)", file->path);
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s: is empty; expected a header line with the names of the columns "
+                       "(or give them as `columns` in the config)",
+                       file->path);
     bool no_memory;
     *end = first_row(&file->lines, &no_memory, dialect, text, n);
     if (no_memory) return hn_no_memory(err, "a header");
@@ -80,31 +87,39 @@ static hn_status find_header(size_t *end, bool *more, hn_text_file *file, const 
     return HN_OK;
 }
 
-hn_status hn_text_file_begin(hn_text_file *file, bool *more, size_t *rows, const hn_config_source *source,
-                             const char *text, size_t n, bool last, hn_error *err) {
+hn_status hn_text_file_begin(hn_text_file *file, bool *more, size_t *rows,
+                             const hn_config_source *source, const char *text, size_t n, bool last,
+                             hn_error *err) {
     const char *const feed = n > 0 ? memchr(text, '\n', n) : NULL;
     *more = !feed && !last;
     *rows = 0;
     if (*more && n <= HN_ROW_BYTES_MAX) return HN_OK;
     if (*more)
-        return hn_fail(err, HN_BAD_DATA, "%s:1: the first line is longer than %d MiB; expected lines of delimited text",
-                       file->path, HN_ROW_BYTES_MAX >> 20);
+        return hn_fail(
+            err, HN_BAD_DATA,
+            "%s:1: the first line is longer than %d MiB; expected lines of delimited text",
+            file->path, HN_ROW_BYTES_MAX >> 20);
     const size_t mark = mark_bytes(text, n);
     size_t end = 0;
     hn_dialect dialect;
-    HN_TRY(hn_dialect_choose(&dialect, source, text + mark, feed ? (size_t)(feed - text) - mark : n - mark, file->path, err));
-    if (source->columns.n == 0) HN_TRY(find_header(&end, more, file, &dialect, text + mark, n - mark, last, err));
+    HN_TRY(hn_dialect_choose(&dialect, source, text + mark,
+                             feed ? (size_t)(feed - text) - mark : n - mark, file->path, err));
+    if (source->columns.n == 0)
+        HN_TRY(find_header(&end, more, file, &dialect, text + mark, n - mark, last, err));
     if (*more && n > HN_ROW_BYTES_MAX)
-        return hn_fail(err, HN_BAD_DATA, "%s:1: the header is longer than %d MiB; is a quote never closed in it?",
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s:1: the header is longer than %d MiB; is a quote never closed in it?",
                        file->path, HN_ROW_BYTES_MAX >> 20);
     if (*more) return HN_OK;
     *rows = mark + end;
-    return hn_columns_read(&file->columns, &file->arena, source, &dialect, text + mark, end, file->path, err);
+    return hn_columns_read(&file->columns, &file->arena, source, &dialect, text + mark, end,
+                           file->path, err);
 }
 
 /* ---- Columns alone ------------------------------------------------------------------------- */
 
-static hn_status read_start(hn_text_file *file, hn_bytes *bytes, const hn_config_source *source, hn_error *err) {
+static hn_status read_start(hn_text_file *file, hn_bytes *bytes, const hn_config_source *source,
+                            hn_error *err) {
     char *text = NULL;
     size_t n = 0, capacity = 0, rows;
     bool more = true;
@@ -114,13 +129,15 @@ static hn_status read_start(hn_text_file *file, hn_bytes *bytes, const hn_config
         status = hn_grow(&text, &capacity, n + ask, 1, err);
         if (status == HN_OK) status = hn_bytes_read(&got, bytes, text + n, ask, err);
         n += got;
-        if (status == HN_OK) status = hn_text_file_begin(file, &more, &rows, source, text, n, got < ask, err);
+        if (status == HN_OK)
+            status = hn_text_file_begin(file, &more, &rows, source, text, n, got < ask, err);
     }
     hn_free(text);
     return status;
 }
 
-static hn_status copy_names(hn_strings *out, hn_arena *arena, const hn_strings *names, hn_error *err) {
+static hn_status copy_names(hn_strings *out, hn_arena *arena, const hn_strings *names,
+                            hn_error *err) {
     out->items = hn_arena_alloc(arena, (size_t)names->n, sizeof *out->items);
     if (!out->items) return hn_no_memory(err, "a header");
     for (; out->n < names->n; out->n++) {
@@ -130,7 +147,8 @@ static hn_status copy_names(hn_strings *out, hn_arena *arena, const hn_strings *
     return HN_OK;
 }
 
-hn_status hn_columns_peek(hn_strings *out, hn_arena *arena, const hn_config *config, int32_t table, hn_error *err) {
+hn_status hn_columns_peek(hn_strings *out, hn_arena *arena, const hn_config *config, int32_t table,
+                          hn_error *err) {
     const hn_config_source *const source = table < 0 ? &config->log : &config->tables[table].source;
     hn_strings names = source->columns;
     hn_paths paths = {0};

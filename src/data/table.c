@@ -22,7 +22,7 @@ typedef struct builder {
     hn_arena *arena;
     output *outputs; /* [n_outputs] */
     int32_t n_outputs;
-    size_t file; /* files begun */
+    size_t file;   /* files begun */
     bool *present; /* [refs] some file has the column */
     hn_strings columns;
     uint8_t *kinds;
@@ -53,11 +53,14 @@ static hn_status plan_refs(builder *b, hn_parse_plan *plan, hn_error *err) {
 
 static hn_status plan_columns(builder *b, hn_parse_plan *plan, hn_error *err) {
     const int32_t key = hn_columns_find(&plan->file->columns, b->table->key);
-    if (key < 0) return hn_columns_lack(&plan->file->columns, b->table->key, key, "the key of table", b->table->name, err);
+    if (key < 0)
+        return hn_columns_lack(&plan->file->columns, b->table->key, key, "the key of table",
+                               b->table->name, err);
     const hn_use use = {.column = key, .kind = HN_USE_KEY};
     HN_TRY(hn_parse_plan_add(plan, &use, err));
     for (int32_t i = 0; i < b->sources->n; i++)
-        if (b->sources->items[i].table == b->at) HN_TRY(hn_parse_plan_source(plan, &b->sources->items[i], err));
+        if (b->sources->items[i].table == b->at)
+            HN_TRY(hn_parse_plan_source(plan, &b->sources->items[i], err));
     HN_TRY(plan_refs(b, plan, err));
     return hn_parse_plan_finish(plan, err);
 }
@@ -78,8 +81,14 @@ static hn_status open_file(void *user, hn_text_file *file, hn_error *err) {
     hn_parse_plan *const plan = hn_alloc_zero(1, sizeof *plan);
     if (!plan) return hn_no_memory(err, file->path);
     file->plan = plan;
-    *plan = (hn_parse_plan){.file = file, .source = &b->table->source, .refs = b->refs, .columns = file->columns.names.n,
-                            .slots = b->slots, .keys = 1, .key_needed = true, .keep_bad = true};
+    *plan = (hn_parse_plan){.file = file,
+                            .source = &b->table->source,
+                            .refs = b->refs,
+                            .columns = file->columns.names.n,
+                            .slots = b->slots,
+                            .keys = 1,
+                            .key_needed = true,
+                            .keep_bad = true};
     HN_TRY(keep_columns(b, &file->columns.names, err));
     return plan_columns(b, plan, err);
 }
@@ -99,7 +108,8 @@ static void parse_chunk(void *user, hn_chunk *chunk) {
 }
 
 /* Like hn_grow, but held to the memory limit. */
-static hn_status reserve(const builder *b, void *array_address, size_t *capacity, size_t need, size_t size, hn_error *err) {
+static hn_status reserve(const builder *b, void *array_address, size_t *capacity, size_t need,
+                         size_t size, hn_error *err) {
     if (need <= *capacity) return HN_OK;
     char what[120];
     snprintf(what, sizeof what, "table \"%.80s\"", b->table->name);
@@ -110,13 +120,16 @@ static hn_status reserve(const builder *b, void *array_address, size_t *capacity
 static hn_status reserve_all(builder *b, const hn_parsed *parsed, hn_error *err) {
     const size_t rows = b->rows + parsed->rows, slots = (size_t)b->slots, refs = (size_t)b->refs->n;
     if (rows > INT32_MAX || b->n_lists + parsed->n_lists > UINT32_MAX)
-        return hn_fail(err, HN_BAD_DATA, "table \"%.80s\" has more than 2^31 rows or 2^32 list values, the most that is possible",
+        return hn_fail(err, HN_BAD_DATA,
+                       "table \"%.80s\" has more than 2^31 rows or 2^32 list values, the most that "
+                       "is possible",
                        b->table->name);
     HN_TRY(reserve(b, &b->slot, &b->slot_capacity, rows * slots, sizeof *b->slot, err));
     HN_TRY(reserve(b, &b->keys, &b->keys_capacity, rows, sizeof *b->keys, err));
     HN_TRY(reserve(b, &b->ref_values, &b->ref_capacity, rows * refs, sizeof *b->ref_values, err));
     HN_TRY(reserve(b, &b->where, &b->where_capacity, rows, sizeof *b->where, err));
-    return reserve(b, &b->lists, &b->lists_capacity, b->n_lists + parsed->n_lists, sizeof *b->lists, err);
+    return reserve(b, &b->lists, &b->lists_capacity, b->n_lists + parsed->n_lists, sizeof *b->lists,
+                   err);
 }
 
 static void append(builder *b, const hn_parsed *parsed, uint64_t lines_before) {
@@ -125,12 +138,15 @@ static void append(builder *b, const hn_parsed *parsed, uint64_t lines_before) {
     hn_slot *const slot = b->slot + b->rows * slots;
     if (slots > 0) memcpy(slot, parsed->slots, n * slots * sizeof *slot);
     for (size_t s = 0; s < slots; s++)
-        for (size_t r = 0; r < n && b->kinds[s] == HN_SOURCE_LIST; r++) slot[r * slots + s].list.begin += (uint32_t)b->n_lists;
-    if (parsed->n_lists > 0) memcpy(b->lists + b->n_lists, parsed->lists, parsed->n_lists * sizeof *b->lists);
+        for (size_t r = 0; r < n && b->kinds[s] == HN_SOURCE_LIST; r++)
+            slot[r * slots + s].list.begin += (uint32_t)b->n_lists;
+    if (parsed->n_lists > 0)
+        memcpy(b->lists + b->n_lists, parsed->lists, parsed->n_lists * sizeof *b->lists);
     memcpy(b->keys + b->rows, parsed->keys, n * sizeof *b->keys);
     memcpy(b->ref_values + b->rows * refs, parsed->refs, n * refs * sizeof *b->ref_values);
     for (size_t r = 0; r < n; r++)
-        b->where[b->rows + r] = (uint64_t)(b->file - 1) << LINE_BITS | (lines_before + parsed->lines[r] + 1);
+        b->where[b->rows + r] =
+            (uint64_t)(b->file - 1) << LINE_BITS | (lines_before + parsed->lines[r] + 1);
     b->n_lists += parsed->n_lists;
     b->rows += n;
 }
@@ -155,14 +171,17 @@ static hn_status emit(void *user, const hn_chunk *chunk, hn_error *err) {
 
 static uint64_t rows_so_far(const void *user) { return ((const builder *)user)->rows; }
 
-/* ---- The finished table ------------------------------------------------------------------------ */
+/* ---- The finished table ------------------------------------------------------------------------
+ */
 
 static hn_status duplicate(const builder *b, size_t first, size_t second, hn_error *err) {
     const uint64_t mask = (UINT64_C(1) << LINE_BITS) - 1;
     return hn_fail(err, HN_BAD_DATA,
-                   "%s:%llu: this row has the same \"%.60s\" as the row at %s:%llu; expected each key of table \"%.60s\" once",
-                   b->paths->paths[b->where[second] >> LINE_BITS], (unsigned long long)(b->where[second] & mask),
-                   b->table->key, b->paths->paths[b->where[first] >> LINE_BITS],
+                   "%s:%llu: this row has the same \"%.60s\" as the row at %s:%llu; expected each "
+                   "key of table \"%.60s\" once",
+                   b->paths->paths[b->where[second] >> LINE_BITS],
+                   (unsigned long long)(b->where[second] & mask), b->table->key,
+                   b->paths->paths[b->where[first] >> LINE_BITS],
                    (unsigned long long)(b->where[first] & mask), b->table->name);
 }
 
@@ -201,8 +220,14 @@ static hn_status keep_refs(hn_side_table *table, const builder *b, hn_error *err
 }
 
 static hn_status finish(hn_side_table *table, builder *b, hn_error *err) {
-    *table = (hn_side_table){.rows = (uint32_t)b->rows, .slots = b->slots, .kinds = b->kinds, .slot = b->slot,
-                             .lists = b->lists, .n_lists = b->n_lists, .keys = b->keys, .columns = b->columns};
+    *table = (hn_side_table){.rows = (uint32_t)b->rows,
+                             .slots = b->slots,
+                             .kinds = b->kinds,
+                             .slot = b->slot,
+                             .lists = b->lists,
+                             .n_lists = b->n_lists,
+                             .keys = b->keys,
+                             .columns = b->columns};
     b->slot = NULL;
     b->lists = NULL;
     table->name = hn_arena_strdup(b->arena, b->table->name);
@@ -213,7 +238,8 @@ static hn_status finish(hn_side_table *table, builder *b, hn_error *err) {
     return status;
 }
 
-/* ---- All of it ------------------------------------------------------------------------------------ */
+/* ---- All of it
+ * ------------------------------------------------------------------------------------ */
 
 static hn_status prepare(builder *b, hn_error *err) {
     const size_t slots = (size_t)(b->slots = b->sources->table_slots[b->at]);
@@ -222,7 +248,8 @@ static hn_status prepare(builder *b, hn_error *err) {
     b->outputs = hn_alloc_zero((size_t)b->n_outputs, sizeof *b->outputs);
     if (!b->kinds || !b->present || !b->outputs) return hn_no_memory(err, "a table");
     for (int32_t i = 0; i < b->sources->n; i++)
-        if (b->sources->items[i].table == b->at) b->kinds[b->sources->items[i].slot] = (uint8_t)b->sources->items[i].kind;
+        if (b->sources->items[i].table == b->at)
+            b->kinds[b->sources->items[i].slot] = (uint8_t)b->sources->items[i].kind;
     return HN_OK;
 }
 
@@ -237,18 +264,32 @@ static void free_builder(builder *b) {
     hn_free(b->where);
 }
 
-static hn_status read_table(hn_side_table *out, hn_arena *arena, const hn_config *config, int32_t at,
-                            const hn_sources *sources, const hn_refs *refs, hn_pool *pool, const hn_run *run, hn_error *err) {
+static hn_status read_table(hn_side_table *out, hn_arena *arena, const hn_config *config,
+                            int32_t at, const hn_sources *sources, const hn_refs *refs,
+                            hn_pool *pool, const hn_run *run, hn_error *err) {
     hn_paths paths = {0};
     const int32_t slots = hn_chunk_slots(pool, run);
-    builder b = {.table = &config->tables[at], .at = at, .sources = sources, .refs = refs, .run = run,
-                 .paths = &paths, .arena = arena, .n_outputs = slots};
+    builder b = {.table = &config->tables[at],
+                 .at = at,
+                 .sources = sources,
+                 .refs = refs,
+                 .run = run,
+                 .paths = &paths,
+                 .arena = arena,
+                 .n_outputs = slots};
     hn_status status = hn_source_paths(&paths, config, &b.table->source, err);
     if (status == HN_OK) status = prepare(&b, err);
     if (status == HN_OK) {
-        const hn_chunk_job job = {.source = &b.table->source, .paths = paths.paths, .n_paths = paths.n, .phase = "tables",
-                                  .open = open_file, .close = close_file, .parse = parse_chunk, .emit = emit,
-                                  .rows = rows_so_far, .user = &b};
+        const hn_chunk_job job = {.source = &b.table->source,
+                                  .paths = paths.paths,
+                                  .n_paths = paths.n,
+                                  .phase = "tables",
+                                  .open = open_file,
+                                  .close = close_file,
+                                  .parse = parse_chunk,
+                                  .emit = emit,
+                                  .rows = rows_so_far,
+                                  .user = &b};
         status = hn_chunks_read(NULL, &job, slots, pool, run, err);
     }
     if (status == HN_OK) status = finish(out, &b, err);
@@ -257,8 +298,9 @@ static hn_status read_table(hn_side_table *out, hn_arena *arena, const hn_config
     return status;
 }
 
-hn_status hn_side_tables_read(hn_side_tables **out, const hn_config *config, const hn_sources *sources,
-                              hn_pool *pool, const hn_run *run, hn_error *err) {
+hn_status hn_side_tables_read(hn_side_tables **out, const hn_config *config,
+                              const hn_sources *sources, hn_pool *pool, const hn_run *run,
+                              hn_error *err) {
     *out = NULL;
     hn_refs refs;
     HN_TRY(hn_refs_create(&refs, config, err));
@@ -270,7 +312,8 @@ hn_status hn_side_tables_read(hn_side_tables **out, const hn_config *config, con
     }
     for (int32_t t = 0; t < config->n_tables && status == HN_OK; t++) {
         tables->n = t + 1;
-        status = read_table(&tables->items[t], &tables->arena, config, t, sources, &refs, pool, run, err);
+        status = read_table(&tables->items[t], &tables->arena, config, t, sources, &refs, pool, run,
+                            err);
     }
     hn_refs_free(&refs);
     if (status != HN_OK) {

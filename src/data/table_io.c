@@ -16,7 +16,8 @@ static const char *section(char out[SECTION_NAME], int32_t table, const char *wh
     return out;
 }
 
-static void add_array(hn_packer *packer, int32_t table, const char *what, hn_pack_type type, uint64_t n, const void *bytes) {
+static void add_array(hn_packer *packer, int32_t table, const char *what, hn_pack_type type,
+                      uint64_t n, const void *bytes) {
     char name[SECTION_NAME];
     hn_packer_add(packer, section(name, table, what), type, 1, &n, bytes);
 }
@@ -38,7 +39,8 @@ static void save_table(const hn_side_table *table, int32_t t, hn_packer *packer)
 }
 
 void hn_side_tables_save(const hn_side_tables *tables, hn_packer *packer) {
-    const uint32_t counts[2] = {(uint32_t)tables->n, tables->n > 0 ? (uint32_t)tables->items[0].n_refs : 0};
+    const uint32_t counts[2] = {(uint32_t)tables->n,
+                                tables->n > 0 ? (uint32_t)tables->items[0].n_refs : 0};
     const uint64_t two = 2;
     hn_packer_add(packer, "tables", HN_PACK_U32, 1, &two, counts);
     for (int32_t t = 0; t < tables->n; t++) save_table(&tables->items[t], t, packer);
@@ -49,20 +51,22 @@ void hn_side_tables_save(const hn_side_tables *tables, hn_packer *packer) {
 enum { TABLES_MAX = 1024, REFS_MAX = 4096 };
 
 static hn_status wrong(hn_pack *pack, int32_t t, const char *what, hn_error *err) {
-    return hn_fail(err, HN_BAD_DATA, "%s: section \"tables/%d/%s\" does not fit the others; the file was not made by this program",
+    return hn_fail(err, HN_BAD_DATA,
+                   "%s: section \"tables/%d/%s\" does not fit the others; the file was not made by "
+                   "this program",
                    hn_pack_path(pack), t, what);
 }
 
-static hn_status find(const hn_section **out, hn_pack *pack, int32_t t, const char *what, hn_pack_type type, int32_t dims,
-                      hn_error *err) {
+static hn_status find(const hn_section **out, hn_pack *pack, int32_t t, const char *what,
+                      hn_pack_type type, int32_t dims, hn_error *err) {
     char name[SECTION_NAME];
     HN_TRY(hn_pack_find(out, pack, section(name, t, what), type, err));
     return (*out)->dims == dims ? HN_OK : wrong(pack, t, what, err);
 }
 
 /* An array of exactly `n`. */
-static hn_status find_array(const void **out, hn_pack *pack, int32_t t, const char *what, hn_pack_type type, uint64_t n,
-                            hn_error *err) {
+static hn_status find_array(const void **out, hn_pack *pack, int32_t t, const char *what,
+                            hn_pack_type type, uint64_t n, hn_error *err) {
     const hn_section *found;
     HN_TRY(find(&found, pack, t, what, type, 1, err));
     *out = found->bytes;
@@ -76,7 +80,8 @@ static hn_status check_lists(const hn_side_table *table, hn_pack *pack, int32_t 
         if (table->kinds[s] != HN_SOURCE_LIST) continue;
         for (size_t r = 0; r < table->rows; r++) {
             const hn_slot *const slot = &table->slot[r * slots + s];
-            if ((uint64_t)slot->list.begin + slot->list.length > table->n_lists) return wrong(pack, t, "slots", err);
+            if ((uint64_t)slot->list.begin + slot->list.length > table->n_lists)
+                return wrong(pack, t, "slots", err);
         }
     }
     return HN_OK;
@@ -91,10 +96,12 @@ static hn_status check_index(const hn_side_table *table, hn_pack *pack, int32_t 
         if (table->index[i] >= table->rows) return wrong(pack, t, "index", err);
         used++;
     }
-    return size > 0 && (size & (size - 1)) == 0 && used < size ? HN_OK : wrong(pack, t, "index", err);
+    return size > 0 && (size & (size - 1)) == 0 && used < size ? HN_OK
+                                                               : wrong(pack, t, "index", err);
 }
 
-static hn_status load_refs(hn_side_tables *tables, hn_side_table *table, hn_pack *pack, int32_t t, hn_error *err) {
+static hn_status load_refs(hn_side_tables *tables, hn_side_table *table, hn_pack *pack, int32_t t,
+                           hn_error *err) {
     table->refs = hn_arena_alloc(&tables->arena, (size_t)table->n_refs + 1, sizeof *table->refs);
     if (!table->refs) return hn_no_memory(err, "the tables");
     for (int32_t i = 0; i < table->n_refs; i++) {
@@ -108,7 +115,8 @@ static hn_status load_refs(hn_side_tables *tables, hn_side_table *table, hn_pack
     return HN_OK;
 }
 
-static hn_status load_table(hn_side_tables *tables, int32_t t, int32_t n_refs, hn_pack *pack, hn_error *err) {
+static hn_status load_table(hn_side_tables *tables, int32_t t, int32_t n_refs, hn_pack *pack,
+                            hn_error *err) {
     hn_side_table *const table = &tables->items[t];
     const hn_section *slots, *lists, *index, *name;
     const void *bytes;
@@ -140,10 +148,12 @@ static hn_status load_counts(uint32_t counts[2], hn_pack *pack, hn_error *err) {
     const hn_section *found;
     HN_TRY(hn_pack_find(&found, pack, "tables", HN_PACK_U32, err));
     if (found->dims != 1 || found->dim[0] != 2)
-        return hn_fail(err, HN_BAD_DATA, "%s: section \"tables\" has not the two numbers expected", hn_pack_path(pack));
+        return hn_fail(err, HN_BAD_DATA, "%s: section \"tables\" has not the two numbers expected",
+                       hn_pack_path(pack));
     memcpy(counts, found->bytes, 2 * sizeof *counts);
     if (counts[0] > TABLES_MAX || counts[1] > REFS_MAX)
-        return hn_fail(err, HN_BAD_DATA, "%s: section \"tables\" tells of %u tables; at most %d are possible",
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s: section \"tables\" tells of %u tables; at most %d are possible",
                        hn_pack_path(pack), counts[0], TABLES_MAX);
     return HN_OK;
 }

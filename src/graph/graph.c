@@ -64,7 +64,8 @@ bool hn_graph_param(hn_param_info *out, const hn_graph *graph, int32_t i) {
 }
 
 hn_shape hn_value_shape(const hn_graph *graph, hn_value value) {
-    if (value.id < 0 || (size_t)value.id >= graph->n_nodes) return (hn_shape){.groups = 1, .cols = 1};
+    if (value.id < 0 || (size_t)value.id >= graph->n_nodes)
+        return (hn_shape){.groups = 1, .cols = 1};
     return graph->nodes[value.id].shape;
 }
 
@@ -84,20 +85,24 @@ static bool grow(hn_graph *graph, void *array, size_t *capacity, size_t n, size_
 
 static void *keep(hn_graph *graph, const void *bytes, size_t count, size_t size) {
     void *copy = hn_arena_alloc(&graph->arena, count ? count : 1, size);
-    if (!copy) hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
-    else if (count) memcpy(copy, bytes, count * size);
+    if (!copy)
+        hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
+    else if (count)
+        memcpy(copy, bytes, count * size);
     return copy;
 }
 
 /* Appends `step` with its inputs and result; view_of ≥ 0: the result is a view of that
  * value's storage from `column` on. */
-static hn_value append(hn_graph *graph, hn_step step, const hn_value *in, int32_t n_in, hn_shape shape,
-                       int32_t view_of, int32_t column) {
+static hn_value append(hn_graph *graph, hn_step step, const hn_value *in, int32_t n_in,
+                       hn_shape shape, int32_t view_of, int32_t column) {
     if (graph->error.status != HN_OK) return HN_NONE;
     if (shape.cols < 1 || shape.groups < 1 || (int64_t)shape.groups * shape.cols > INT32_MAX / 4)
-        return hn_graph_fail(graph, HN_BAD_CONFIG, "a layer of %d × %d numbers cannot be", shape.groups, shape.cols);
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "a layer of %d × %d numbers cannot be",
+                             shape.groups, shape.cols);
     if (!grow(graph, &graph->nodes, &graph->node_capacity, graph->n_nodes, sizeof *graph->nodes) ||
-        !grow(graph, &graph->storages, &graph->storage_capacity, graph->n_storages, sizeof *graph->storages) ||
+        !grow(graph, &graph->storages, &graph->storage_capacity, graph->n_storages,
+              sizeof *graph->storages) ||
         !grow(graph, &graph->steps, &graph->step_capacity, graph->n_steps, sizeof *graph->steps))
         return HN_NONE;
     int32_t *inputs = hn_arena_alloc(&graph->arena, (size_t)n_in + 1, sizeof *inputs);
@@ -113,9 +118,11 @@ static hn_value append(hn_graph *graph, hn_step step, const hn_value *in, int32_
         graph->storages[node.storage].has_views = true;
     } else {
         node.storage = (int32_t)graph->n_storages;
-        graph->storages[graph->n_storages++] = (hn_storage){
-            .param = shape.param, .leaf = step.op == HN_OP_PARAM, .width = width_of(shape),
-            .count = shape.param ? count_of(shape) : 0};
+        graph->storages[graph->n_storages++] =
+            (hn_storage){.param = shape.param,
+                         .leaf = step.op == HN_OP_PARAM,
+                         .width = width_of(shape),
+                         .count = shape.param ? count_of(shape) : 0};
     }
     step.out = (int32_t)graph->n_nodes;
     step.in = inputs;
@@ -147,8 +154,10 @@ static void keep_apart(hn_graph *graph, hn_value result, hn_value from, bool uni
 /* ---- Leaves --------------------------------------------------------------------------- */
 
 hn_value hn_input_x(hn_graph *graph, bool per_scenario) {
-    if (graph->has_x) return hn_graph_fail(graph, HN_BAD_CONFIG, "the model input is recorded twice");
-    if (graph->layout.width < 1) return hn_graph_fail(graph, HN_BAD_CONFIG, "the model has no input feature");
+    if (graph->has_x)
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "the model input is recorded twice");
+    if (graph->layout.width < 1)
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "the model has no input feature");
     graph->has_x = true;
     graph->per_scenario = per_scenario;
     hn_value x = append(graph, (hn_step){.op = HN_OP_EMBED}, NULL, 0,
@@ -162,7 +171,8 @@ hn_value hn_input_x(hn_graph *graph, bool per_scenario) {
 }
 
 static hn_value param(hn_graph *graph, hn_step step, hn_shape shape) {
-    if (shape.batch < 1 || shape.rows < 1) return hn_graph_fail(graph, HN_BAD_CONFIG, "a parameter of no rows");
+    if (shape.batch < 1 || shape.rows < 1)
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "a parameter of no rows");
     hn_value value = append(graph, step, NULL, 0, shape, -1, 0);
     if (value.id >= 0) node(graph, value)->needs_grad = step.op == HN_OP_PARAM;
     return value;
@@ -179,19 +189,21 @@ static hn_value named_param(hn_graph *graph, const char *name, hn_step step, hn_
     return param(graph, step, shape);
 }
 
-hn_value hn_param(hn_graph *graph, const char *name, int32_t batch, int32_t rows, int32_t groups, int32_t cols,
-                  hn_init init) {
-    return named_param(graph, name, (hn_step){.init = init}, (hn_shape){true, batch, rows, groups, cols});
+hn_value hn_param(hn_graph *graph, const char *name, int32_t batch, int32_t rows, int32_t groups,
+                  int32_t cols, hn_init init) {
+    return named_param(graph, name, (hn_step){.init = init},
+                       (hn_shape){true, batch, rows, groups, cols});
 }
 
-hn_value hn_param_value(hn_graph *graph, const char *name, int32_t batch, int32_t rows, int32_t groups,
-                        int32_t cols, const double *values) {
+hn_value hn_param_value(hn_graph *graph, const char *name, int32_t batch, int32_t rows,
+                        int32_t groups, int32_t cols, const double *values) {
     const hn_shape shape = {true, batch, rows, groups, cols};
     const double *numbers = keep(graph, values, count_of(shape), sizeof *values);
     return named_param(graph, name, (hn_step){.init = HN_INIT_VALUE, .numbers = numbers}, shape);
 }
 
-hn_value hn_constant(hn_graph *graph, int32_t rows, int32_t groups, int32_t cols, const double *values) {
+hn_value hn_constant(hn_graph *graph, int32_t rows, int32_t groups, int32_t cols,
+                     const double *values) {
     const hn_shape shape = {true, 1, rows, groups, cols};
     const double *numbers = keep(graph, values, count_of(shape), sizeof *values);
     return param(graph, (hn_step){.op = HN_OP_CONSTANT, .numbers = numbers}, shape);
@@ -199,21 +211,31 @@ hn_value hn_constant(hn_graph *graph, int32_t rows, int32_t groups, int32_t cols
 
 /* ---- Products --------------------------------------------------------------------------- */
 
-static hn_value linear(hn_graph *graph, hn_value x, hn_value w, hn_value b, hn_act act, bool by_scenario) {
+static hn_value linear(hn_graph *graph, hn_value x, hn_value w, hn_value b, hn_act act,
+                       bool by_scenario) {
     const char *op = by_scenario ? "linear by scenario" : "linear";
     if (!ready(graph, op, (hn_value[]){x, w}, 2)) return HN_NONE;
     const hn_shape xs = node(graph, x)->shape, ws = node(graph, w)->shape;
     const int32_t scenarios = by_scenario ? graph->layout.scenarios : 1;
-    if (!ws.param) return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: the weight must be of the param stage", op);
-    if (act == HN_ACT_SILU) return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: silu is an op of its own (hn_activate)", op);
+    if (!ws.param)
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: the weight must be of the param stage", op);
+    if (act == HN_ACT_SILU)
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: silu is an op of its own (hn_activate)",
+                             op);
     if (xs.param && (by_scenario || xs.batch != 1 || ws.batch != 1))
-        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: a param-stage input takes one plain weight", op);
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: a param-stage input takes one plain weight",
+                             op);
     const int32_t batch = ws.batch / scenarios;
     if (batch * scenarios != ws.batch || (batch != 1 && batch != xs.groups))
-        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: %d matrices for %d groups and %d scenarios", op, ws.batch, xs.groups, scenarios);
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: %d matrices for %d groups and %d scenarios",
+                             op, ws.batch, xs.groups, scenarios);
     const int32_t inner = batch == 1 ? width_of(xs) : xs.cols;
-    if (ws.rows != inner) return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: the weight has %d rows, its input %d columns", op, ws.rows, inner);
-    hn_shape out = {.param = xs.param, .batch = 1, .rows = xs.rows, .groups = ws.groups, .cols = ws.cols};
+    if (ws.rows != inner)
+        return hn_graph_fail(graph, HN_BAD_CONFIG,
+                             "%s: the weight has %d rows, its input %d columns", op, ws.rows,
+                             inner);
+    hn_shape out = {
+        .param = xs.param, .batch = 1, .rows = xs.rows, .groups = ws.groups, .cols = ws.cols};
     if (batch > 1) {
         out.groups = batch;
         out.cols = width_of(ws);
@@ -222,11 +244,14 @@ static hn_value linear(hn_graph *graph, hn_value x, hn_value w, hn_value b, hn_a
         if (!ready(graph, op, &b, 1)) return HN_NONE;
         const hn_shape bs = node(graph, b)->shape;
         if (!bs.param || count_of(bs) != (size_t)width_of(out) * (size_t)scenarios)
-            return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: the bias has %zu numbers, %zu are needed", op, count_of(bs),
-                        (size_t)width_of(out) * (size_t)scenarios);
+            return hn_graph_fail(graph, HN_BAD_CONFIG,
+                                 "%s: the bias has %zu numbers, %zu are needed", op, count_of(bs),
+                                 (size_t)width_of(out) * (size_t)scenarios);
     }
-    return append(graph, (hn_step){.op = HN_OP_LINEAR, .act = act, .by_scenario = by_scenario, .count = batch},
-                  (hn_value[]){x, w, b}, 3, out, -1, 0);
+    return append(
+        graph,
+        (hn_step){.op = HN_OP_LINEAR, .act = act, .by_scenario = by_scenario, .count = batch},
+        (hn_value[]){x, w, b}, 3, out, -1, 0);
 }
 
 hn_value hn_linear(hn_graph *graph, hn_value x, hn_value w, hn_value b, hn_act act) {
@@ -242,7 +267,8 @@ hn_value hn_linear_scenario(hn_graph *graph, hn_value x, hn_value w, hn_value b,
 hn_value hn_softmax_of(hn_graph *graph, hn_value x, const uint8_t *mask) {
     if (!ready(graph, "softmax", &x, 1)) return HN_NONE;
     const hn_shape shape = node(graph, x)->shape;
-    if (mask && !shape.param) return hn_graph_fail(graph, HN_BAD_CONFIG, "softmax: a mask needs a param-stage value");
+    if (mask && !shape.param)
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "softmax: a mask needs a param-stage value");
     if (mask) mask = keep(graph, mask, count_of(shape), 1);
     return append(graph, (hn_step){.op = HN_OP_SOFTMAX, .mask = mask}, &x, 1, shape, -1, 0);
 }
@@ -251,11 +277,13 @@ hn_value hn_mix(hn_graph *graph, hn_value gate, hn_value experts, const int32_t 
     const hn_value in[] = {gate, experts};
     if (!ready(graph, "mix", in, 2)) return HN_NONE;
     const hn_shape g = node(graph, gate)->shape, e = node(graph, experts)->shape;
-    if (g.param || e.param) return hn_graph_fail(graph, HN_BAD_CONFIG, "mix: both inputs must be of the row stage");
+    if (g.param || e.param)
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "mix: both inputs must be of the row stage");
     const int32_t n = width_of(g);
     for (int32_t i = 0; i < n; i++)
         if ((index ? index[i] : i) < 0 || (index ? index[i] : i) >= e.groups)
-            return hn_graph_fail(graph, HN_BAD_CONFIG, "mix: weight %d is of expert %d of %d", i, index ? index[i] : i, e.groups);
+            return hn_graph_fail(graph, HN_BAD_CONFIG, "mix: weight %d is of expert %d of %d", i,
+                                 index ? index[i] : i, e.groups);
     if (index) index = keep(graph, index, (size_t)n, sizeof *index);
     return append(graph, (hn_step){.op = HN_OP_MIX, .index = index}, in, 2,
                   (hn_shape){.batch = 1, .groups = g.groups, .cols = e.cols}, -1, 0);
@@ -265,7 +293,9 @@ hn_value hn_pick(hn_graph *graph, hn_value table) {
     if (!ready(graph, "pick", &table, 1)) return HN_NONE;
     const hn_shape t = node(graph, table)->shape;
     if (!t.param || t.batch != 1 || t.rows != graph->layout.scenarios)
-        return hn_graph_fail(graph, HN_BAD_CONFIG, "pick: a table of %d rows, one for each scenario, is needed", graph->layout.scenarios);
+        return hn_graph_fail(graph, HN_BAD_CONFIG,
+                             "pick: a table of %d rows, one for each scenario, is needed",
+                             graph->layout.scenarios);
     return append(graph, (hn_step){.op = HN_OP_PICK}, &table, 1,
                   (hn_shape){.batch = 1, .groups = t.groups, .cols = t.cols}, -1, 0);
 }
@@ -274,8 +304,9 @@ hn_value hn_select(hn_graph *graph, hn_value x, int32_t first, int32_t count) {
     if (!ready(graph, "select", &x, 1)) return HN_NONE;
     const hn_shape s = node(graph, x)->shape;
     if (s.param || first < 0 || count < 1 || first + count * graph->layout.scenarios > s.groups)
-        return hn_graph_fail(graph, HN_BAD_CONFIG, "select: %d groups of each of %d scenarios from %d on, of %d", count,
-                    graph->layout.scenarios, first, s.groups);
+        return hn_graph_fail(graph, HN_BAD_CONFIG,
+                             "select: %d groups of each of %d scenarios from %d on, of %d", count,
+                             graph->layout.scenarios, first, s.groups);
     return append(graph, (hn_step){.op = HN_OP_SELECT, .first = first, .count = count}, &x, 1,
                   (hn_shape){.batch = 1, .groups = count, .cols = s.cols}, -1, 0);
 }
@@ -303,7 +334,8 @@ hn_value hn_groups(hn_graph *graph, hn_value x, int32_t first, int32_t count) {
     if (!ready(graph, "groups", &x, 1)) return HN_NONE;
     hn_shape s = node(graph, x)->shape;
     if (first < 0 || count < 1 || first + count > s.groups)
-        return hn_graph_fail(graph, HN_BAD_CONFIG, "groups: %d … %d of %d", first, first + count - 1, s.groups);
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "groups: %d … %d of %d", first,
+                             first + count - 1, s.groups);
     s.groups = count;
     return append(graph, (hn_step){.op = HN_OP_VIEW}, &x, 1, s, x.id, first * s.cols);
 }
@@ -312,7 +344,8 @@ hn_value hn_reshape(hn_graph *graph, hn_value x, int32_t groups, int32_t cols) {
     if (!ready(graph, "reshape", &x, 1)) return HN_NONE;
     hn_shape s = node(graph, x)->shape;
     if ((int64_t)groups * cols != width_of(s))
-        return hn_graph_fail(graph, HN_BAD_CONFIG, "reshape: %d × %d of %d numbers", groups, cols, width_of(s));
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "reshape: %d × %d of %d numbers", groups, cols,
+                             width_of(s));
     s.groups = groups;
     s.cols = cols;
     hn_value result = append(graph, (hn_step){.op = HN_OP_VIEW}, &x, 1, s, x.id, 0);
@@ -320,13 +353,19 @@ hn_value hn_reshape(hn_graph *graph, hn_value x, int32_t groups, int32_t cols) {
     return result;
 }
 
-/* ---- Elementwise -------------------------------------------------------------------------------- */
+/* ---- Elementwise --------------------------------------------------------------------------------
+ */
 
 static int32_t spread(hn_shape a, hn_shape b) {
-    if (a.param == b.param && a.batch == b.batch && a.rows == b.rows && a.groups == b.groups && a.cols == b.cols) return HN_SPREAD_SAME;
+    if (a.param == b.param && a.batch == b.batch && a.rows == b.rows && a.groups == b.groups &&
+        a.cols == b.cols)
+        return HN_SPREAD_SAME;
     if (b.param && b.batch == 1 && b.rows == 1 && width_of(a) == width_of(b)) return HN_SPREAD_ROW;
-    if (a.param == b.param && a.batch == b.batch && a.rows == b.rows && a.groups == b.groups && b.cols == 1) return HN_SPREAD_GROUP;
-    if (a.param && b.param && b.batch == 1 && a.rows == b.rows && width_of(a) == width_of(b)) return HN_SPREAD_BATCH;
+    if (a.param == b.param && a.batch == b.batch && a.rows == b.rows && a.groups == b.groups &&
+        b.cols == 1)
+        return HN_SPREAD_GROUP;
+    if (a.param && b.param && b.batch == 1 && a.rows == b.rows && width_of(a) == width_of(b))
+        return HN_SPREAD_BATCH;
     return -1;
 }
 
@@ -336,15 +375,20 @@ static hn_value binary(hn_graph *graph, hn_op_kind op, hn_value a, hn_value b) {
     const hn_shape as = node(graph, a)->shape, bs = node(graph, b)->shape;
     const int32_t how = spread(as, bs);
     if (how < 0)
-        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: %d × %d and %d × %d numbers do not go together", hn_ops[op].name, as.groups,
-                    as.cols, bs.groups, bs.cols);
+        return hn_graph_fail(graph, HN_BAD_CONFIG,
+                             "%s: %d × %d and %d × %d numbers do not go together", hn_ops[op].name,
+                             as.groups, as.cols, bs.groups, bs.cols);
     hn_value result = append(graph, (hn_step){.op = op, .count = how}, in, 2, as, -1, 0);
     if (result.id >= 0) keep_apart(graph, result, a, bs.param);
     return result;
 }
 
-hn_value hn_sum_of(hn_graph *graph, hn_value a, hn_value b) { return binary(graph, HN_OP_SUM, a, b); }
-hn_value hn_product_of(hn_graph *graph, hn_value a, hn_value b) { return binary(graph, HN_OP_PRODUCT, a, b); }
+hn_value hn_sum_of(hn_graph *graph, hn_value a, hn_value b) {
+    return binary(graph, HN_OP_SUM, a, b);
+}
+hn_value hn_product_of(hn_graph *graph, hn_value a, hn_value b) {
+    return binary(graph, HN_OP_PRODUCT, a, b);
+}
 
 static hn_value unary(hn_graph *graph, hn_step step, hn_value x) {
     if (!ready(graph, hn_ops[step.op].name, &x, 1)) return HN_NONE;
@@ -354,7 +398,9 @@ static hn_value unary(hn_graph *graph, hn_step step, hn_value x) {
     return result;
 }
 
-hn_value hn_activate(hn_graph *graph, hn_value x, hn_act act) { return unary(graph, (hn_step){.op = HN_OP_ACTIVATE, .act = act}, x); }
+hn_value hn_activate(hn_graph *graph, hn_value x, hn_act act) {
+    return unary(graph, (hn_step){.op = HN_OP_ACTIVATE, .act = act}, x);
+}
 
 hn_value hn_affine(hn_graph *graph, hn_value x, double scale, double shift) {
     return unary(graph, (hn_step){.op = HN_OP_AFFINE, .scale = scale, .shift = shift}, x);
@@ -368,7 +414,8 @@ hn_value hn_norm(hn_graph *graph, hn_value x, hn_value gain, hn_value bias) {
 }
 
 hn_value hn_dropout(hn_graph *graph, hn_value x, double p) {
-    if (!(p >= 0 && p < 1)) return hn_graph_fail(graph, HN_BAD_CONFIG, "dropout: %g is not in [0, 1)", p);
+    if (!(p >= 0 && p < 1))
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "dropout: %g is not in [0, 1)", p);
     if (p == 0) return x;
     if (ready(graph, "dropout", &x, 1) && node(graph, x)->shape.param)
         return hn_graph_fail(graph, HN_BAD_CONFIG, "dropout: of row-stage values only");
@@ -377,7 +424,8 @@ hn_value hn_dropout(hn_graph *graph, hn_value x, double p) {
 
 hn_value hn_stop(hn_graph *graph, hn_value x) {
     if (!ready(graph, "stop", &x, 1)) return HN_NONE;
-    hn_value result = append(graph, (hn_step){.op = HN_OP_STOP}, &x, 1, node(graph, x)->shape, x.id, 0);
+    hn_value result =
+        append(graph, (hn_step){.op = HN_OP_STOP}, &x, 1, node(graph, x)->shape, x.id, 0);
     if (result.id >= 0) {
         node(graph, result)->needs_grad = false;
         keep_apart(graph, result, x, true);
@@ -385,14 +433,16 @@ hn_value hn_stop(hn_graph *graph, hn_value x) {
     return result;
 }
 
-/* ---- Ends ------------------------------------------------------------------------------------------- */
+/* ---- Ends
+ * ------------------------------------------------------------------------------------------- */
 
 void hn_output(hn_graph *graph, hn_value logits, bool all_heads) {
     if (!ready(graph, "output", &logits, 1)) return;
     const hn_shape s = node(graph, logits)->shape;
     const int32_t heads = graph->layout.tasks * (all_heads ? graph->layout.scenarios : 1);
     if (s.param || width_of(s) != heads) {
-        hn_graph_fail(graph, HN_BAD_CONFIG, "the model has %d logits, %d are needed", width_of(s), heads);
+        hn_graph_fail(graph, HN_BAD_CONFIG, "the model has %d logits, %d are needed", width_of(s),
+                      heads);
         return;
     }
     graph->logits = logits.id;
@@ -401,7 +451,8 @@ void hn_output(hn_graph *graph, hn_value logits, bool all_heads) {
 
 void hn_name(hn_graph *graph, hn_value value, const char *name) {
     if (!ready(graph, "name", &value, 1)) return;
-    if (!grow(graph, &graph->names, &graph->name_capacity, graph->n_names, sizeof *graph->names)) return;
+    if (!grow(graph, &graph->names, &graph->name_capacity, graph->n_names, sizeof *graph->names))
+        return;
     char *copy = hn_arena_strdup(&graph->arena, name);
     if (!copy) {
         hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");

@@ -17,13 +17,15 @@
 #include "kernel/kernel.h"
 
 typedef struct hn_graph hn_graph;
-typedef struct hn_value { int32_t id; } hn_value; /* id < 0: none, or a build error */
+typedef struct hn_value {
+    int32_t id;
+} hn_value; /* id < 0: none, or a build error */
 
 #define HN_NONE ((hn_value){-1})
 
 typedef struct hn_shape {
-    bool param;              /* stage */
-    int32_t batch, rows;     /* param stage only (1 and 0 in the row stage) */
+    bool param;          /* stage */
+    int32_t batch, rows; /* param stage only (1 and 0 in the row stage) */
     int32_t groups, cols;
 } hn_shape;
 
@@ -47,17 +49,22 @@ bool hn_graph_per_scenario(const hn_graph *graph); /* embedding tables by scenar
 hn_value hn_input_x(hn_graph *graph, bool per_scenario);
 
 typedef enum hn_init {
-    HN_INIT_ZERO, HN_INIT_ONE,
-    HN_INIT_XAVIER,  /* uniform ±√(6 / (rows + cols)): each group of columns is a matrix of its own */
-    HN_INIT_NORMAL,  /* standard deviation 0.05 */
-    HN_INIT_VALUE    /* hn_param_value's */
+    HN_INIT_ZERO,
+    HN_INIT_ONE,
+    HN_INIT_XAVIER, /* uniform ±√(6 / (rows + cols)): each group of columns is a matrix of its own
+                     */
+    HN_INIT_NORMAL, /* standard deviation 0.05 */
+    HN_INIT_VALUE   /* hn_param_value's */
 } hn_init;
 /* A parameter; names are unique, "a.b" style, and are what bundles and warm starts go by. */
-hn_value hn_param(hn_graph *graph, const char *name, int32_t batch, int32_t rows, int32_t groups, int32_t cols, hn_init init);
+hn_value hn_param(hn_graph *graph, const char *name, int32_t batch, int32_t rows, int32_t groups,
+                  int32_t cols, hn_init init);
 /* The same with each number starting as values[row-major index]. */
-hn_value hn_param_value(hn_graph *graph, const char *name, int32_t batch, int32_t rows, int32_t groups, int32_t cols, const double *values);
+hn_value hn_param_value(hn_graph *graph, const char *name, int32_t batch, int32_t rows,
+                        int32_t groups, int32_t cols, const double *values);
 /* The same numbers, never trained and not in the bundle. */
-hn_value hn_constant(hn_graph *graph, int32_t rows, int32_t groups, int32_t cols, const double *values);
+hn_value hn_constant(hn_graph *graph, int32_t rows, int32_t groups, int32_t cols,
+                     const double *values);
 
 /* ---- Products ---------------------------------------------------------------------- */
 
@@ -92,7 +99,8 @@ hn_value hn_select(hn_graph *graph, hn_value x, int32_t first, int32_t count);
 
 hn_value hn_concat(hn_graph *graph, const hn_value *values, int32_t n); /* one group */
 /* Views: no copy. */
-hn_value hn_groups(hn_graph *graph, hn_value x, int32_t first, int32_t count); /* some groups of x */
+hn_value hn_groups(hn_graph *graph, hn_value x, int32_t first,
+                   int32_t count); /* some groups of x */
 hn_value hn_reshape(hn_graph *graph, hn_value x, int32_t groups, int32_t cols);
 
 /* ---- Elementwise ------------------------------------------------------------------------ */

@@ -11,7 +11,8 @@ static void cell(hn_real z, double y, double weight, double scale, double *loss,
     *dz = (hn_real)(scale * weight * ((double)hn_sigmoid(z) - y));
 }
 
-static void own_heads(const hn_context *context, hn_view z, hn_view dz, const double *scale, double *loss) {
+static void own_heads(const hn_context *context, hn_view z, hn_view dz, const double *scale,
+                      double *loss) {
     const hn_rows *rows = context->rows;
     const int32_t tasks = context->plan->graph->layout.tasks;
     for (int32_t r = 0; r < context->n; r++) {
@@ -22,12 +23,14 @@ static void own_heads(const hn_context *context, hn_view z, hn_view dz, const do
             const uint8_t label = rows->labels[row * tasks + t];
             hn_real *to = &dz.at[r * dz.ld + t];
             *to = 0;
-            if (label != HN_LABEL_ABSENT) cell(z.at[r * z.ld + t], label, weight, scale[base + t], &loss[base + t], to);
+            if (label != HN_LABEL_ABSENT)
+                cell(z.at[r * z.ld + t], label, weight, scale[base + t], &loss[base + t], to);
         }
     }
 }
 
-static void all_heads(const hn_context *context, hn_view z, hn_view dz, const double *scale, double *loss) {
+static void all_heads(const hn_context *context, hn_view z, hn_view dz, const double *scale,
+                      double *loss) {
     const hn_rows *rows = context->rows;
     const int32_t tasks = context->plan->graph->layout.tasks;
     for (int32_t r = 0; r < context->n; r++) {
@@ -47,6 +50,8 @@ void hn_loss_backward(hn_context *context, const double *scale, double *loss) {
     bool fresh;
     const hn_view z = hn_at(context, logits), dz = hn_grad_in(context, logits, -1, &fresh);
     if (!dz.at) return;
-    if (context->plan->graph->all_heads) all_heads(context, z, dz, scale, loss);
-    else own_heads(context, z, dz, scale, loss);
+    if (context->plan->graph->all_heads)
+        all_heads(context, z, dz, scale, loss);
+    else
+        own_heads(context, z, dz, scale, loss);
 }

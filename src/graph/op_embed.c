@@ -6,14 +6,17 @@
 
 #include "graph/ops.h"
 
-uint64_t hn_plan_table_row(const hn_plan *plan, const hn_input *input, uint32_t id, int32_t scenario) {
+uint64_t hn_plan_table_row(const hn_plan *plan, const hn_input *input, uint32_t id,
+                           int32_t scenario) {
     if (!plan->graph->per_scenario) return id;
     return (uint64_t)scenario * plan->graph->layout.tables[input->table].rows + id;
 }
 
-static const hn_real *table_row(const hn_context *context, const hn_input *input, uint32_t id, int32_t scenario) {
+static const hn_real *table_row(const hn_context *context, const hn_input *input, uint32_t id,
+                                int32_t scenario) {
     const hn_table *table = &context->params->tables[input->table];
-    return table->numbers + hn_plan_table_row(context->plan, input, id, scenario) * (uint64_t)table->width;
+    return table->numbers +
+           hn_plan_table_row(context->plan, input, id, scenario) * (uint64_t)table->width;
 }
 
 /* Mean or sum of a list's embeddings, in list order; an empty list is 0. */
@@ -35,8 +38,9 @@ static void prefetch_row(const hn_context *context, int32_t row, int32_t from) {
     for (int32_t i = from; i < layout->n_inputs; i++) {
         const hn_input *input = &layout->inputs[i];
         if (input->kind == HN_INPUT_ID)
-            __builtin_prefetch(table_row(context, input, context->rows->ids[(int64_t)row * layout->ids + input->slot],
-                                         context->rows->scenario[row]));
+            __builtin_prefetch(table_row(
+                context, input, context->rows->ids[(int64_t)row * layout->ids + input->slot],
+                context->rows->scenario[row]));
     }
 }
 
@@ -47,10 +51,14 @@ static void embed_row(const hn_context *context, int32_t row, int32_t from, hn_r
     for (int32_t i = from; i < layout->n_inputs; i++) {
         const hn_input *input = &layout->inputs[i];
         hn_real *to = x + input->column;
-        if (input->kind == HN_INPUT_VALUE) *to = (hn_real)rows->values[(int64_t)row * layout->values + input->slot];
-        else if (input->kind == HN_INPUT_LIST) pool_list(context, input, row, to);
+        if (input->kind == HN_INPUT_VALUE)
+            *to = (hn_real)rows->values[(int64_t)row * layout->values + input->slot];
+        else if (input->kind == HN_INPUT_LIST)
+            pool_list(context, input, row, to);
         else
-            memcpy(to, table_row(context, input, rows->ids[(int64_t)row * layout->ids + input->slot], rows->scenario[row]),
+            memcpy(to,
+                   table_row(context, input, rows->ids[(int64_t)row * layout->ids + input->slot],
+                             rows->scenario[row]),
                    (size_t)input->width * sizeof *to);
     }
 }
@@ -75,4 +83,7 @@ void hn_op_embed_forward(hn_context *context, int32_t step) {
     }
 }
 
-void hn_op_embed_backward(hn_context *context, int32_t step) { (void)context; (void)step; }
+void hn_op_embed_backward(hn_context *context, int32_t step) {
+    (void)context;
+    (void)step;
+}

@@ -10,8 +10,11 @@ const hn_op hn_ops[HN_OPS] = {
 };
 
 /* Steps that compute nothing: parameters are there, views share their input's memory. */
-#define NOTHING(name)                                                          \
-    void hn_op_##name(hn_context *context, int32_t step) { (void)context; (void)step; }
+#define NOTHING(name)                                      \
+    void hn_op_##name(hn_context *context, int32_t step) { \
+        (void)context;                                     \
+        (void)step;                                        \
+    }
 NOTHING(param_forward)
 NOTHING(param_backward)
 NOTHING(constant_backward)
@@ -33,13 +36,15 @@ static const hn_storage *storage_of(const hn_context *context, int32_t value) {
 static hn_view view_at(const hn_context *context, int32_t value, hn_real *base) {
     const hn_node *node = hn_node_of(context, value);
     const hn_storage *storage = storage_of(context, value);
-    return (hn_view){.at = base + context->plan->column[value], .ld = storage->width,
+    return (hn_view){.at = base + context->plan->column[value],
+                     .ld = storage->width,
                      .rows = storage->param ? node->shape.batch * node->shape.rows : context->n,
                      .width = node->shape.groups * node->shape.cols};
 }
 
 hn_view hn_at(const hn_context *context, int32_t value) {
-    hn_real *memory = storage_of(context, value)->param ? context->params->block : context->session->memory;
+    hn_real *memory =
+        storage_of(context, value)->param ? context->params->block : context->session->memory;
     return view_at(context, value, memory + context->plan->offset[context->plan->storage[value]]);
 }
 
@@ -47,12 +52,15 @@ static int32_t chunks_of(const hn_plan *plan, int32_t storage) {
     const int32_t first = plan->first_chunk[storage];
     int32_t n = 0;
     const size_t end = plan->offset[storage] + plan->graph->storages[storage].count;
-    while (first + n < plan->n_chunks && plan->chunks[first + n].offset < end && plan->chunks[first + n].offset >= plan->offset[storage]) n++;
+    while (first + n < plan->n_chunks && plan->chunks[first + n].offset < end &&
+           plan->chunks[first + n].offset >= plan->offset[storage])
+        n++;
     return n;
 }
 
 static bool any_written(const hn_context *context, int32_t storage) {
-    const int32_t first = context->plan->first_chunk[storage], n = chunks_of(context->plan, storage);
+    const int32_t first = context->plan->first_chunk[storage],
+                  n = chunks_of(context->plan, storage);
     for (int32_t i = 0; i < n; i++)
         if (context->grads->written[first + i]) return true;
     return false;
@@ -70,7 +78,8 @@ hn_view hn_grad_out(const hn_context *context, int32_t value) {
     if (!hn_node_of(context, value)->needs_grad) return (hn_view){0};
     if (storage_of(context, value)->param) {
         if (!any_written(context, storage)) return (hn_view){0};
-        const int32_t first = context->plan->first_chunk[storage], n = chunks_of(context->plan, storage);
+        const int32_t first = context->plan->first_chunk[storage],
+                      n = chunks_of(context->plan, storage);
         for (int32_t i = 0; i < n; i++) zero_chunk(context, first + i);
         return view_at(context, value, context->grads->block + context->plan->offset[storage]);
     }
@@ -79,7 +88,8 @@ hn_view hn_grad_out(const hn_context *context, int32_t value) {
 }
 
 static hn_view param_grad(const hn_context *context, int32_t value, int32_t chunk, bool *fresh) {
-    const int32_t storage = context->plan->storage[value], first = context->plan->first_chunk[storage];
+    const int32_t storage = context->plan->storage[value],
+                  first = context->plan->first_chunk[storage];
     hn_view view = view_at(context, value, context->grads->block + context->plan->offset[storage]);
     if (chunk < 0) {
         const int32_t n = chunks_of(context->plan, storage);
@@ -109,7 +119,9 @@ hn_view hn_grad_in(const hn_context *context, int32_t value, int32_t chunk, bool
     const hn_view view = view_at(context, value, base);
     if (context->session->written[id]) return view;
     context->session->written[id] = 1;
-    if (fresh && !storage->has_views) *fresh = true;
-    else memset(base, 0, (size_t)context->n * (size_t)storage->width * sizeof(hn_real));
+    if (fresh && !storage->has_views)
+        *fresh = true;
+    else
+        memset(base, 0, (size_t)context->n * (size_t)storage->width * sizeof(hn_real));
     return view;
 }

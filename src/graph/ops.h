@@ -12,51 +12,54 @@
 #include "graph/plan.h"
 
 /* X(symbol, name) */
-#define HN_OP_MAP(X)                                                           \
-    X(PARAM, param)                                                            \
-    X(CONSTANT, constant)                                                      \
-    X(EMBED, embed)                                                            \
-    X(LINEAR, linear)                                                          \
-    X(SOFTMAX, softmax)                                                        \
-    X(MIX, mix)                                                                \
-    X(PICK, pick)                                                              \
-    X(SELECT, select)                                                          \
-    X(CONCAT, concat)                                                          \
-    X(VIEW, view)                                                              \
-    X(SUM, sum)                                                                \
-    X(PRODUCT, product)                                                        \
-    X(ACTIVATE, activate)                                                      \
-    X(AFFINE, affine)                                                          \
-    X(NORM, norm)                                                              \
-    X(DROPOUT, dropout)                                                        \
+#define HN_OP_MAP(X)      \
+    X(PARAM, param)       \
+    X(CONSTANT, constant) \
+    X(EMBED, embed)       \
+    X(LINEAR, linear)     \
+    X(SOFTMAX, softmax)   \
+    X(MIX, mix)           \
+    X(PICK, pick)         \
+    X(SELECT, select)     \
+    X(CONCAT, concat)     \
+    X(VIEW, view)         \
+    X(SUM, sum)           \
+    X(PRODUCT, product)   \
+    X(ACTIVATE, activate) \
+    X(AFFINE, affine)     \
+    X(NORM, norm)         \
+    X(DROPOUT, dropout)   \
     X(STOP, stop)
 
 typedef enum hn_op_kind {
 #define X(symbol, name) HN_OP_##symbol,
     HN_OP_MAP(X)
 #undef X
-    HN_OPS
+        HN_OPS
 } hn_op_kind;
 
 /* How b of sum and product is spread over a; kept in the step's count. */
 typedef enum hn_spread {
-    HN_SPREAD_SAME, HN_SPREAD_ROW, HN_SPREAD_GROUP, HN_SPREAD_BATCH
+    HN_SPREAD_SAME,
+    HN_SPREAD_ROW,
+    HN_SPREAD_GROUP,
+    HN_SPREAD_BATCH
 } hn_spread;
 
 typedef struct hn_node { /* a value */
     hn_shape shape;
-    int32_t step;      /* that makes it */
+    int32_t step; /* that makes it */
     int32_t storage;
-    int32_t column;    /* first column in the storage's rows */
-    int32_t split;     /* columns of the shared (user and context) part of x; 0: not kept apart */
-    bool uniform;      /* the rows of one request agree in those columns */
+    int32_t column; /* first column in the storage's rows */
+    int32_t split;  /* columns of the shared (user and context) part of x; 0: not kept apart */
+    bool uniform;   /* the rows of one request agree in those columns */
     bool needs_grad;
 } hn_node;
 
 typedef struct hn_storage {
     bool param, leaf, has_views;
-    int64_t width;     /* numbers of a row */
-    size_t count;      /* param stage: all its numbers */
+    int64_t width; /* numbers of a row */
+    size_t count;  /* param stage: all its numbers */
 } hn_storage;
 
 typedef struct hn_step {
@@ -64,7 +67,7 @@ typedef struct hn_step {
     int32_t out;       /* value */
     const int32_t *in; /* values; -1: none */
     int32_t n_in;
-    char *name;        /* of a parameter; else NULL */
+    char *name; /* of a parameter; else NULL */
     /* what some ops need */
     hn_act act;
     hn_init init;
@@ -76,7 +79,10 @@ typedef struct hn_step {
     bool by_scenario;
 } hn_step;
 
-typedef struct hn_named { char *name; int32_t value; } hn_named;
+typedef struct hn_named {
+    char *name;
+    int32_t value;
+} hn_named;
 
 struct hn_graph {
     hn_arena arena;
@@ -89,10 +95,12 @@ struct hn_graph {
     size_t node_capacity, storage_capacity, step_capacity, name_capacity;
     int32_t logits;
     bool all_heads, has_x, per_scenario;
-    hn_error error;    /* sticky */
+    hn_error error; /* sticky */
 };
 
-typedef struct hn_run_rows { int32_t scenario, first, n; } hn_run_rows; /* a run of a tile */
+typedef struct hn_run_rows {
+    int32_t scenario, first, n;
+} hn_run_rows; /* a run of a tile */
 
 #define HN_NOT_SHARED SIZE_MAX
 
@@ -101,29 +109,30 @@ struct hn_plan {
     hn_mode mode;
     int32_t *row_steps, *param_steps; /* indices of steps that run, in order */
     int32_t n_row_steps, n_param_steps;
-    int32_t *storage, *column;        /* [values]: the graph's, but for values that this mode aliases */
-    size_t *offset, *grad_offset;     /* [storages], in numbers */
+    int32_t *storage, *column;    /* [values]: the graph's, but for values that this mode aliases */
+    size_t *offset, *grad_offset; /* [storages], in numbers */
     size_t session_count, session_grad_count, leaf_count, block_count;
-    hn_product *products;             /* [2 × steps]: linear's shared and item part */
-    size_t *shared;                   /* [steps] a linear's shared part in a session's `shared`; HN_NOT_SHARED: none */
+    hn_product *products; /* [2 × steps]: linear's shared and item part */
+    size_t
+        *shared; /* [steps] a linear's shared part in a session's `shared`; HN_NOT_SHARED: none */
     size_t shared_count;
-    double cost[HN_TILE_ROWS + 1];    /* of a request's tile by its rows: numbers multiplied, about */
+    double cost[HN_TILE_ROWS + 1]; /* of a request's tile by its rows: numbers multiplied, about */
     hn_param_info *params;
     int32_t n_params;
     hn_chunk *chunks;
     int32_t n_chunks;
-    int32_t *first_chunk;             /* [storages]; -1: none */
+    int32_t *first_chunk; /* [storages]; -1: none */
     int64_t flops, shared_flops;
 };
 
 struct hn_session {
     const hn_plan *plan;
     hn_real *memory, *grads;
-    uint8_t *written;                 /* [storages] gradient holds something */
-    hn_run_rows *runs;                /* [HN_TILE_ROWS] */
+    uint8_t *written;  /* [storages] gradient holds something */
+    hn_run_rows *runs; /* [HN_TILE_ROWS] */
     int32_t n_runs;
-    hn_real *shared;                  /* [shared_count] x_s·W_s of the request that runs */
-    bool sharing, kept;               /* the tile is of one request; `shared` is known already */
+    hn_real *shared;    /* [shared_count] x_s·W_s of the request that runs */
+    bool sharing, kept; /* the tile is of one request; `shared` is known already */
     bool failed;
 };
 
@@ -134,7 +143,7 @@ enum { HN_CAPACITY_ROWS = HN_TILE_ROWS + HN_TILE_SLACK };
 typedef struct hn_context {
     const hn_plan *plan;
     hn_session *session;
-    hn_params *params;                /* row stage: read only */
+    hn_params *params; /* row stage: read only */
     hn_grads *grads;
     const hn_rows *rows;
     int32_t first, n;
@@ -145,12 +154,12 @@ typedef struct hn_context {
 typedef void (*hn_op_run)(hn_context *context, int32_t step);
 typedef struct hn_op {
     const char *name;
-    hn_op_run forward, backward;      /* NULL: nothing to do */
+    hn_op_run forward, backward; /* NULL: nothing to do */
 } hn_op;
 extern const hn_op hn_ops[HN_OPS];
 
-#define X(symbol, name)                                                        \
-    void hn_op_##name##_forward(hn_context *context, int32_t step);            \
+#define X(symbol, name)                                             \
+    void hn_op_##name##_forward(hn_context *context, int32_t step); \
     void hn_op_##name##_backward(hn_context *context, int32_t step);
 HN_OP_MAP(X)
 #undef X
@@ -173,8 +182,12 @@ hn_view hn_grad_out(const hn_context *context, int32_t value);
  * (its rows only), or -1 for the whole value. */
 hn_view hn_grad_in(const hn_context *context, int32_t value, int32_t chunk, bool *fresh);
 
-static inline const hn_node *hn_node_of(const hn_context *c, int32_t value) { return &c->plan->graph->nodes[value]; }
-static inline const hn_step *hn_step_of(const hn_context *c, int32_t step) { return &c->plan->graph->steps[step]; }
+static inline const hn_node *hn_node_of(const hn_context *c, int32_t value) {
+    return &c->plan->graph->nodes[value];
+}
+static inline const hn_step *hn_step_of(const hn_context *c, int32_t step) {
+    return &c->plan->graph->steps[step];
+}
 
 /* Fills plan->cost (tiling.c). */
 void hn_plan_weigh_tiles(hn_plan *plan);

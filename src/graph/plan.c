@@ -9,7 +9,9 @@
 
 static size_t padded(size_t count) { return (count + 15) / 16 * 16; } /* 64 bytes of floats */
 
-static size_t capacity_of(const hn_storage *storage) { return padded((size_t)HN_CAPACITY_ROWS * (size_t)storage->width); }
+static size_t capacity_of(const hn_storage *storage) {
+    return padded((size_t)HN_CAPACITY_ROWS * (size_t)storage->width);
+}
 
 /* ---- What runs ------------------------------------------------------------------------ */
 
@@ -24,7 +26,8 @@ static void alias_values(hn_plan *plan) {
         if (view || (step->op == HN_OP_DROPOUT && plan->mode == HN_MODE_INFER)) {
             const int32_t from = step->in[0];
             plan->storage[i] = plan->storage[from];
-            plan->column[i] = plan->column[from] + (view ? graph->nodes[i].column - graph->nodes[from].column : 0);
+            plan->column[i] = plan->column[from] +
+                              (view ? graph->nodes[i].column - graph->nodes[from].column : 0);
         }
     }
 }
@@ -47,8 +50,10 @@ static void select_steps(hn_plan *plan, uint8_t *needed) {
     for (size_t i = 0; i < graph->n_steps; i++) {
         const hn_step *step = &graph->steps[i];
         if (!needed[step->out] || does_nothing(plan, step)) continue;
-        if (graph->nodes[step->out].shape.param) plan->param_steps[plan->n_param_steps++] = (int32_t)i;
-        else plan->row_steps[plan->n_row_steps++] = (int32_t)i;
+        if (graph->nodes[step->out].shape.param)
+            plan->param_steps[plan->n_param_steps++] = (int32_t)i;
+        else
+            plan->row_steps[plan->n_row_steps++] = (int32_t)i;
     }
 }
 
@@ -77,11 +82,13 @@ static void list_params(hn_plan *plan) {
         if (!node->shape.param || step->op == HN_OP_VIEW || step->op == HN_OP_STOP) continue;
         const size_t offset = plan->offset[node->storage];
         if (step->op == HN_OP_PARAM)
-            plan->params[plan->n_params++] = (hn_param_info){step->name, offset, node->shape.batch, node->shape.rows,
+            plan->params[plan->n_params++] = (hn_param_info){step->name,         offset,
+                                                             node->shape.batch,  node->shape.rows,
                                                              node->shape.groups, node->shape.cols};
         plan->first_chunk[node->storage] = plan->n_chunks;
         const size_t count = graph->storages[node->storage].count / (size_t)node->shape.batch;
-        for (int32_t b = 0; b < node->shape.batch; b++) plan->chunks[plan->n_chunks++] = (hn_chunk){offset + (size_t)b * count, count};
+        for (int32_t b = 0; b < node->shape.batch; b++)
+            plan->chunks[plan->n_chunks++] = (hn_chunk){offset + (size_t)b * count, count};
     }
 }
 
@@ -116,11 +123,13 @@ static void last_uses(const hn_plan *plan, int32_t *last) {
             if (step->in[k] >= 0) last[plan->storage[step->in[k]]] = i;
     }
     last[plan->storage[graph->logits]] = INT32_MAX;
-    for (size_t i = 0; i < graph->n_names; i++) last[plan->storage[graph->names[i].value]] = INT32_MAX;
+    for (size_t i = 0; i < graph->n_names; i++)
+        last[plan->storage[graph->names[i].value]] = INT32_MAX;
 }
 
 /* First fit: the lowest place free of every storage that lives at the same time. */
-static size_t first_fit(const hn_plan *plan, const int32_t *born, const int32_t *last, int32_t storage, size_t size) {
+static size_t first_fit(const hn_plan *plan, const int32_t *born, const int32_t *last,
+                        int32_t storage, size_t size) {
     const hn_graph *graph = plan->graph;
     size_t at = 0;
     for (bool moved = true; moved;) {
@@ -140,7 +149,8 @@ static size_t first_fit(const hn_plan *plan, const int32_t *born, const int32_t 
 
 static hn_status place_rows_sharing(hn_plan *plan, hn_error *err) {
     const hn_graph *graph = plan->graph;
-    int32_t *last = hn_alloc(graph->n_storages, sizeof *last), *born = hn_alloc(graph->n_storages, sizeof *born);
+    int32_t *last = hn_alloc(graph->n_storages, sizeof *last),
+            *born = hn_alloc(graph->n_storages, sizeof *born);
     if (!last || !born) {
         hn_free(last);
         hn_free(born);
@@ -154,7 +164,8 @@ static hn_status place_rows_sharing(hn_plan *plan, hn_error *err) {
         const size_t size = capacity_of(&graph->storages[storage]);
         born[storage] = i;
         plan->offset[storage] = first_fit(plan, born, last, storage, size);
-        if (plan->offset[storage] + size > plan->session_count) plan->session_count = plan->offset[storage] + size;
+        if (plan->offset[storage] + size > plan->session_count)
+            plan->session_count = plan->offset[storage] + size;
     }
     hn_free(last);
     hn_free(born);
@@ -169,10 +180,12 @@ static hn_status probe_linear(hn_plan *plan, int32_t index, hn_error *err) {
     const hn_node *x = &graph->nodes[step->in[0]];
     const hn_shape w = graph->nodes[step->in[1]].shape;
     const int32_t n = w.groups * w.cols, k = w.rows, split = step->count == 1 ? x->split : 0;
-    const int64_t lda = graph->storages[plan->storage[step->in[0]]].width, ldc = graph->storages[plan->storage[step->out]].width;
+    const int64_t lda = graph->storages[plan->storage[step->in[0]]].width,
+                  ldc = graph->storages[plan->storage[step->out]].width;
     plan->flops += (int64_t)2 * n * k * step->count;
     HN_TRY(hn_product_init(&plan->products[2 * index], n, split ? split : k, lda, n, ldc, err));
-    return split ? hn_product_init(&plan->products[2 * index + 1], n, k - split, lda, n, ldc, err) : HN_OK;
+    return split ? hn_product_init(&plan->products[2 * index + 1], n, k - split, lda, n, ldc, err)
+                 : HN_OK;
 }
 
 /* Which products of a request share a part, and where a session keeps it. */
@@ -192,11 +205,13 @@ static void place_shared(hn_plan *plan) {
     }
 }
 
-/* ---- Together ---------------------------------------------------------------------------------- */
+/* ---- Together ----------------------------------------------------------------------------------
+ */
 
 static bool allocate(hn_plan *plan) {
     const hn_graph *graph = plan->graph;
-    const size_t steps = graph->n_steps + 1, nodes = graph->n_nodes + 1, storages = graph->n_storages + 1;
+    const size_t steps = graph->n_steps + 1, nodes = graph->n_nodes + 1,
+                 storages = graph->n_storages + 1;
     plan->row_steps = hn_alloc_zero(steps, sizeof *plan->row_steps);
     plan->param_steps = hn_alloc_zero(steps, sizeof *plan->param_steps);
     plan->storage = hn_alloc_zero(nodes, sizeof *plan->storage);
@@ -208,8 +223,9 @@ static bool allocate(hn_plan *plan) {
     plan->shared = hn_alloc_zero(steps, sizeof *plan->shared);
     plan->params = hn_alloc_zero(steps, sizeof *plan->params);
     plan->chunks = hn_alloc_zero(all_chunks(graph) + 1, sizeof *plan->chunks);
-    return plan->row_steps && plan->param_steps && plan->storage && plan->column && plan->offset && plan->grad_offset &&
-           plan->first_chunk && plan->products && plan->shared && plan->params && plan->chunks;
+    return plan->row_steps && plan->param_steps && plan->storage && plan->column && plan->offset &&
+           plan->grad_offset && plan->first_chunk && plan->products && plan->shared &&
+           plan->params && plan->chunks;
 }
 
 static hn_status fill(hn_plan *plan, hn_error *err) {
@@ -224,10 +240,13 @@ static hn_status fill(hn_plan *plan, hn_error *err) {
     hn_free(needed);
     place_params(plan);
     list_params(plan);
-    if (plan->mode == HN_MODE_TRAIN) place_rows_training(plan);
-    else HN_TRY(place_rows_sharing(plan, err));
+    if (plan->mode == HN_MODE_TRAIN)
+        place_rows_training(plan);
+    else
+        HN_TRY(place_rows_sharing(plan, err));
     for (int32_t i = 0; i < plan->n_row_steps; i++)
-        if (graph->steps[plan->row_steps[i]].op == HN_OP_LINEAR) HN_TRY(probe_linear(plan, plan->row_steps[i], err));
+        if (graph->steps[plan->row_steps[i]].op == HN_OP_LINEAR)
+            HN_TRY(probe_linear(plan, plan->row_steps[i], err));
     place_shared(plan);
     hn_plan_weigh_tiles(plan);
     return HN_OK;

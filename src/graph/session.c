@@ -17,7 +17,8 @@ hn_status hn_session_create(hn_session **out, const hn_plan *plan, hn_error *err
     session->written = hn_alloc_zero(plan->graph->n_storages + 1, 1);
     session->runs = hn_alloc_zero(HN_TILE_ROWS, sizeof *session->runs);
     session->shared = hn_alloc_zero(plan->shared_count + 1, sizeof(hn_real));
-    if (!session->memory || !session->grads || !session->written || !session->runs || !session->shared) {
+    if (!session->memory || !session->grads || !session->written || !session->runs ||
+        !session->shared) {
         hn_session_free(session);
         return hn_no_memory(err, "a session");
     }
@@ -40,20 +41,24 @@ static void find_runs(hn_session *session, const hn_rows *rows, int32_t first, i
     for (int32_t r = 0; r < n; r++) {
         const int32_t scenario = rows->scenario[first + r];
         hn_run_rows *run = session->n_runs ? &session->runs[session->n_runs - 1] : NULL;
-        if (run && run->scenario == scenario) run->n++;
-        else session->runs[session->n_runs++] = (hn_run_rows){scenario, r, 1};
+        if (run && run->scenario == scenario)
+            run->n++;
+        else
+            session->runs[session->n_runs++] = (hn_run_rows){scenario, r, 1};
     }
 }
 
 /* Params are only read in the row stage; the context is one type for both stages. */
-static hn_context row_context(hn_session *session, const hn_params *params, const hn_rows *rows, int32_t first, int32_t n) {
-    hn_context context = {.plan = session->plan, .session = session, .rows = rows, .first = first, .n = n};
+static hn_context row_context(hn_session *session, const hn_params *params, const hn_rows *rows,
+                              int32_t first, int32_t n) {
+    hn_context context = {
+        .plan = session->plan, .session = session, .rows = rows, .first = first, .n = n};
     memcpy(&context.params, &params, sizeof params);
     return context;
 }
 
-static const hn_real *run_steps(hn_session *session, const hn_params *params, const hn_rows *rows, int32_t first, int32_t n,
-                                uint64_t seed, uint64_t step) {
+static const hn_real *run_steps(hn_session *session, const hn_params *params, const hn_rows *rows,
+                                int32_t first, int32_t n, uint64_t seed, uint64_t step) {
     const hn_plan *plan = session->plan;
     if (session->failed) return NULL;
     find_runs(session, rows, first, n);
@@ -66,14 +71,15 @@ static const hn_real *run_steps(hn_session *session, const hn_params *params, co
     return session->failed ? NULL : hn_at(&context, plan->graph->logits).at;
 }
 
-const hn_real *hn_session_forward(hn_session *session, const hn_params *params, const hn_rows *rows, int32_t first, int32_t n,
-                                  uint64_t seed, uint64_t step) {
+const hn_real *hn_session_forward(hn_session *session, const hn_params *params, const hn_rows *rows,
+                                  int32_t first, int32_t n, uint64_t seed, uint64_t step) {
     session->sharing = false;
     return run_steps(session, params, rows, first, n, seed, step);
 }
 
-const hn_real *hn_session_forward_request(hn_session *session, const hn_params *params, const hn_rows *rows, int32_t first,
-                                          int32_t n, bool again) {
+const hn_real *hn_session_forward_request(hn_session *session, const hn_params *params,
+                                          const hn_rows *rows, int32_t first, int32_t n,
+                                          bool again) {
     session->sharing = true;
     session->kept = again;
     return run_steps(session, params, rows, first, n, 0, 0);
@@ -87,14 +93,17 @@ static void hand_over_dx(hn_context *context, hn_real *dx) {
         const hn_view from = hn_grad_out(context, graph->steps[i].out);
         const size_t width = (size_t)graph->layout.width;
         for (int32_t r = 0; r < context->n; r++)
-            if (from.at) memcpy(dx + (size_t)r * width, from.at + r * from.ld, width * sizeof *dx);
-            else memset(dx + (size_t)r * width, 0, width * sizeof *dx);
+            if (from.at)
+                memcpy(dx + (size_t)r * width, from.at + r * from.ld, width * sizeof *dx);
+            else
+                memset(dx + (size_t)r * width, 0, width * sizeof *dx);
         return;
     }
 }
 
-bool hn_session_backward(hn_session *session, const hn_params *params, const hn_rows *rows, int32_t first, int32_t n,
-                         const double *scale, double *loss, hn_grads *grads, hn_real *dx, uint64_t seed, uint64_t step) {
+bool hn_session_backward(hn_session *session, const hn_params *params, const hn_rows *rows,
+                         int32_t first, int32_t n, const double *scale, double *loss,
+                         hn_grads *grads, hn_real *dx, uint64_t seed, uint64_t step) {
     const hn_plan *plan = session->plan;
     if (session->failed) return false;
     hn_context context = row_context(session, params, rows, first, n);
@@ -129,7 +138,8 @@ const char *hn_session_first_bad(const hn_session *session, int32_t n) {
         const int64_t ld = graph->storages[storage].width;
         const hn_real *at = session->memory + plan->offset[storage] + plan->column[step->out];
         for (int32_t r = 0; r < n; r++)
-            if (!hn_all_finite(node->shape.groups * node->shape.cols, at + r * ld)) return name_of(graph, step);
+            if (!hn_all_finite(node->shape.groups * node->shape.cols, at + r * ld))
+                return name_of(graph, step);
     }
     return NULL;
 }

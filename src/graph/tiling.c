@@ -22,10 +22,12 @@ void hn_plan_weigh_tiles(hn_plan *plan) {
             if (product->n == 0 || (part == 0 && plan->shared[index] != HN_NOT_SHARED)) continue;
             const double size = (double)product->n * product->k * graph->steps[index].count;
             row += size;
-            for (int32_t m = 1; m <= HN_TILE_ROWS; m++) plan->cost[m] += size * rows_computed(product, m);
+            for (int32_t m = 1; m <= HN_TILE_ROWS; m++)
+                plan->cost[m] += size * rows_computed(product, m);
         }
     }
-    for (int32_t m = 1; m <= HN_TILE_ROWS; m++) plan->cost[m] += row * (ROW_SHARE * m + TILE_ROWS_SHARE);
+    for (int32_t m = 1; m <= HN_TILE_ROWS; m++)
+        plan->cost[m] += row * (ROW_SHARE * m + TILE_ROWS_SHARE);
 }
 
 int32_t hn_plan_tile(const hn_plan *plan, int32_t rows) {
@@ -34,7 +36,8 @@ int32_t hn_plan_tile(const hn_plan *plan, int32_t rows) {
     double least = 0;
     for (int32_t tile = HN_TILE_ROWS; tile > 0; tile -= 4) {
         const int32_t left = rows % tile;
-        const double cost = (double)(rows / tile) * plan->cost[tile] + (left ? plan->cost[left] : 0);
+        const double cost =
+            (double)(rows / tile) * plan->cost[tile] + (left ? plan->cost[left] : 0);
         if (tile < HN_TILE_ROWS && cost >= least) continue;
         least = cost;
         best = tile;

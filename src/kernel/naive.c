@@ -117,7 +117,8 @@ static void row_step(int64_t cols, const hn_real *a, const hn_real *restrict b, 
 }
 
 HN_CLONES
-static void row_step_one(int64_t cols, hn_real a, const hn_real *restrict b, hn_real *restrict sum) {
+static void row_step_one(int64_t cols, hn_real a, const hn_real *restrict b,
+                         hn_real *restrict sum) {
     for (int64_t j = 0; j < cols; j++) sum[j] += a * b[j];
 }
 

@@ -120,11 +120,11 @@ typedef enum rows_kind {
 } rows_kind;
 
 static hn_status forward(const hn_real **out, const hn_scorer *scorer, hn_scratch *scratch,
-                         rows_kind kind, const hn_rows *rows, int32_t first, int32_t n, hn_error *err) {
-    *out = kind == ANY
-               ? hn_session_forward(scratch->session, scorer->params, rows, first, n, 0, 0)
-               : hn_session_forward_request(scratch->session, scorer->params, rows, first, n,
-                                            kind == AGAIN);
+                         rows_kind kind, const hn_rows *rows, int32_t first, int32_t n,
+                         hn_error *err) {
+    *out = kind == ANY ? hn_session_forward(scratch->session, scorer->params, rows, first, n, 0, 0)
+                       : hn_session_forward_request(scratch->session, scorer->params, rows, first,
+                                                    n, kind == AGAIN);
     return *out ? HN_OK
                 : hn_fail(err, HN_NO_MEMORY,
                           "the matrix library found no memory for a tile of %d rows", n);

@@ -211,8 +211,7 @@ hn_status hn_simulate(hn_report **out, const hn_simulate_options *options, const
     hn_status status;
     HN_TRY_GOTO(status, end, hn_dir_make(dir, err));
     HN_TRY_GOTO(status, end, hn_pool_create(&pool, run ? run->threads : 0, err));
-    HN_TRY_GOTO(status, end,
-                hn_sim_truth_of_rows(&truth, options->rows, options->seed, err));
+    HN_TRY_GOTO(status, end, hn_sim_truth_of_rows(&truth, options->rows, options->seed, err));
     log.truth = truth;
     HN_TRY_GOTO(status, end, hn_bayes_create(&bayes, memory / 8, dir, err));
     status = write_platform(out, &log, bayes, pool, run, err);

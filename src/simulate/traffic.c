@@ -8,7 +8,7 @@
 
 enum { DAY_SECONDS = 86400 };
 static const uint64_t first_live = UINT64_C(1) << 48; /* above any log's requests */
-static const int64_t first_second = 1704067200; /* 2024-01-01 00:00:00 UTC */
+static const int64_t first_second = 1704067200;       /* 2024-01-01 00:00:00 UTC */
 /* Some users come, and some items are shown, more often than others. */
 static const double user_skew = 1.4, item_skew = 1.3;
 

@@ -19,23 +19,26 @@ typedef struct reading_sources {
     int32_t table_slots[8];
 } reading_sources;
 /* Adds a source; "t.column" is of the config's table t. Slots are numbered in this order. */
-void reading_add(reading_sources *to, const hn_config *config, hn_source_kind kind, const char *column);
+void reading_add(reading_sources *to, const hn_config *config, hn_source_kind kind,
+                 const char *column);
 
 typedef struct reading {
-    hn_text rows;    /* the transcript */
-    hn_text header;  /* what the header callback got, delimiter included */
+    hn_text rows;   /* the transcript */
+    hn_text header; /* what the header callback got, delimiter included */
     int64_t blocks;
     hn_log_counts counts;
     hn_log_options options; /* files, scoring, keep_lines: set before reading */
     int64_t fail_block;     /* the block callback fails at this block (from 1) */
     const hn_sources *sources;
 } reading;
-hn_status reading_log(reading *out, const hn_config *config, const hn_sources *sources, const hn_side_tables *tables,
-                      hn_pool *pool, const hn_run *run, hn_error *err);
+hn_status reading_log(reading *out, const hn_config *config, const hn_sources *sources,
+                      const hn_side_tables *tables, hn_pool *pool, const hn_run *run,
+                      hn_error *err);
 void reading_free(reading *r);
 
 /* The pieces of a transcript's line, for expectations. */
-const char *reading_hash(const char *text); /* as the transcript writes the hash; static buffers, 8 in turn */
+const char *
+reading_hash(const char *text); /* as the transcript writes the hash; static buffers, 8 in turn */
 /* A table's rows in the same manner. */
 void reading_table(hn_text *out, const hn_side_table *table);
 

@@ -58,7 +58,8 @@ static void add_gzip(buffer *to, const void *bytes, size_t n) {
 static void add_zstd(buffer *to, const void *bytes, size_t n) {
     ZSTD_CCtx *const context = ZSTD_createCCtx();
     ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
-    const size_t got = ZSTD_compress2(context, to->bytes + to->n, sizeof to->bytes - to->n, bytes, n);
+    const size_t got =
+        ZSTD_compress2(context, to->bytes + to->n, sizeof to->bytes - to->n, bytes, n);
     assert_false(ZSTD_isError(got));
     ZSTD_freeCCtx(context);
     to->n += got;
@@ -88,7 +89,9 @@ static buffer text, file, result;
 /* Text that packs well and text that doesn't. */
 static void make_text(size_t n, uint64_t seed) {
     text.n = n;
-    for (size_t i = 0; i < n; i++) text.bytes[i] = (uint8_t)(hn_random(seed, HN_STREAM_TEST, i / (seed % 3 + 1)) % (seed % 2 ? 256 : 7));
+    for (size_t i = 0; i < n; i++)
+        text.bytes[i] =
+            (uint8_t)(hn_random(seed, HN_STREAM_TEST, i / (seed % 3 + 1)) % (seed % 2 ? 256 : 7));
 }
 
 static void write_file(void) { support_write(path, file.bytes, file.n); }
@@ -101,7 +104,8 @@ static void assert_reads_back(size_t piece) {
 
 static void every_wrapping_gives_the_same_bytes(void **state) {
     (void)state;
-    static const size_t sizes[] = {0, 1, 2, 3, 7, 100, 65536, 300000}, pieces[] = {1 << 9, 4096, 1 << 18};
+    static const size_t sizes[] = {0, 1, 2, 3, 7, 100, 65536, 300000},
+                        pieces[] = {1 << 9, 4096, 1 << 18};
     for (int kind = 0; kind < 3; kind++)
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
             for (size_t p = 0; p < 3; p++) {
@@ -134,7 +138,8 @@ static void members_may_begin_at_any_place_of_the_buffer(void **state) {
         make_text(1000, 2);
         file.n = 0;
         static uint8_t noise[260000];
-        for (size_t i = 0; i < sizeof noise; i++) noise[i] = (uint8_t)hn_random(9, HN_STREAM_TEST, i);
+        for (size_t i = 0; i < sizeof noise; i++)
+            noise[i] = (uint8_t)hn_random(9, HN_STREAM_TEST, i);
         /* A stored first member of exactly the size wanted: 262144 + extra bytes of file. */
         const size_t wanted = (size_t)(262144 + extra);
         size_t n = wanted - 400;
@@ -145,7 +150,8 @@ static void members_may_begin_at_any_place_of_the_buffer(void **state) {
             if (file.n >= wanted) break;
             n++;
         }
-        if (file.n != wanted || n > sizeof noise) { /* incompressible data grows by blocks: pad by zeros, as tapes do */
+        if (file.n != wanted ||
+            n > sizeof noise) { /* incompressible data grows by blocks: pad by zeros, as tapes do */
             file.n = 0;
             add_gzip(&file, noise, sizeof noise);
             n = sizeof noise;
@@ -224,8 +230,18 @@ static void strangers_are_refused_with_advice(void **state) {
     static const struct {
         const char *bytes, *words;
         size_t n;
-    } cases[] = {{"PAR1....", "Parquet", 8}, {"\xff\xfe" "a\0", "UTF-16", 4}, {"\xfe\xff\0a", "UTF-16", 4}, {"PK\x03\x04..", "zip", 6},
-                 {"\xfd" "7zXZ\0", "xz", 6}, {"BZh91AY", "bzip2", 7}, {"ARROW1..", "Arrow", 8}, {"Obj\x01", "Avro", 4}};
+    } cases[] = {{"PAR1....", "Parquet", 8},
+                 {"\xff\xfe"
+                  "a\0",
+                  "UTF-16", 4},
+                 {"\xfe\xff\0a", "UTF-16", 4},
+                 {"PK\x03\x04..", "zip", 6},
+                 {"\xfd"
+                  "7zXZ\0",
+                  "xz", 6},
+                 {"BZh91AY", "bzip2", 7},
+                 {"ARROW1..", "Arrow", 8},
+                 {"Obj\x01", "Avro", 4}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         support_write(path, cases[i].bytes, cases[i].n);
         assert_fails(HN_BAD_DATA, cases[i].words, read_all(&result, path, 100, &err));
@@ -278,11 +294,16 @@ static void faults_are_told_and_nothing_leaks(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_wrapping_gives_the_same_bytes), cmocka_unit_test(members_follow_one_another),
-        cmocka_unit_test(members_may_begin_at_any_place_of_the_buffer), cmocka_unit_test(padding_and_skipped_frames_are_nothing),
-        cmocka_unit_test(a_file_cut_anywhere_is_told), cmocka_unit_test(damage_never_passes_for_data),
-        cmocka_unit_test(strangers_are_refused_with_advice), cmocka_unit_test(what_is_no_file_is_no_input),
-        cmocka_unit_test(standard_input_is_unpacked_too), cmocka_unit_test(faults_are_told_and_nothing_leaks),
+        cmocka_unit_test(every_wrapping_gives_the_same_bytes),
+        cmocka_unit_test(members_follow_one_another),
+        cmocka_unit_test(members_may_begin_at_any_place_of_the_buffer),
+        cmocka_unit_test(padding_and_skipped_frames_are_nothing),
+        cmocka_unit_test(a_file_cut_anywhere_is_told),
+        cmocka_unit_test(damage_never_passes_for_data),
+        cmocka_unit_test(strangers_are_refused_with_advice),
+        cmocka_unit_test(what_is_no_file_is_no_input),
+        cmocka_unit_test(standard_input_is_unpacked_too),
+        cmocka_unit_test(faults_are_told_and_nothing_leaks),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -15,11 +15,14 @@ static hn_error err;
 
 /* ---- Numbers ---------------------------------------------------------------------------- */
 
-static bool read_number(double *out, const char *text) { return hn_cell_number(out, text, strlen(text)); }
+static bool read_number(double *out, const char *text) {
+    return hn_cell_number(out, text, strlen(text));
+}
 
 static void assert_number(const char *text, double expected) {
     double value;
-    if (!read_number(&value, text) || memcmp(&value, &expected, sizeof value) != 0) print_error("\"%s\" reads as %.17g\n", text, value);
+    if (!read_number(&value, text) || memcmp(&value, &expected, sizeof value) != 0)
+        print_error("\"%s\" reads as %.17g\n", text, value);
     assert_true(read_number(&value, text));
     assert_memory_equal(&value, &expected, sizeof value);
 }
@@ -46,8 +49,10 @@ static void numbers_are_read_whole(void **state) {
 
 static void what_is_no_number_is_refused(void **state) {
     (void)state;
-    static const char *const texts[] = {"", " ", "1 ", " 1", "-", "+", ".", "e5", "1e", "1e+", "1.2.3", "0x10", "nan", "inf",
-                                        "-inf", "infinity", "1,5", "1_000", "--1", "1e5.0", "1e309", "-1e999", "12a", "NaN"};
+    static const char *const texts[] = {"",    " ",     "1 ",    " 1",       "-",     "+",
+                                        ".",   "e5",    "1e",    "1e+",      "1.2.3", "0x10",
+                                        "nan", "inf",   "-inf",  "infinity", "1,5",   "1_000",
+                                        "--1", "1e5.0", "1e309", "-1e999",   "12a",   "NaN"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         double value = 1;
         if (read_number(&value, texts[i])) print_error("\"%s\" was read as %g\n", texts[i], value);
@@ -58,7 +63,8 @@ static void what_is_no_number_is_refused(void **state) {
     assert_false(hn_cell_number(&value, "1\0", 2));
     char *const text = malloc(5000);
     memset(text, '1', 5000);
-    assert_false(hn_cell_number(&value, text, 5000)); /* more than any number needs; must not run over */
+    assert_false(
+        hn_cell_number(&value, text, 5000)); /* more than any number needs; must not run over */
     free(text);
 }
 
@@ -73,7 +79,9 @@ static void random_spelling(char *out, uint64_t seed) {
         out[n++] = (char)('0' + hn_random(seed, HN_STREAM_TEST, (uint64_t)i + 1) % 10);
     }
     out[n] = '\0';
-    if (r >> 40 & 1) sprintf(out + n, "e%d", (int)(r >> 41) % ((r >> 42 & 1) ? 330 : 25) - ((r >> 43 & 1) ? 30 : 0));
+    if (r >> 40 & 1)
+        sprintf(out + n, "e%d",
+                (int)(r >> 41) % ((r >> 42 & 1) ? 330 : 25) - ((r >> 43 & 1) ? 30 : 0));
 }
 
 static void numbers_are_rounded_like_strtod(void **state) {
@@ -84,7 +92,8 @@ static void numbers_are_rounded_like_strtod(void **state) {
         const double expected = strtod(text, NULL);
         double value;
         const bool read = read_number(&value, text);
-        if (read != (isfinite(expected) != 0) || (read && memcmp(&value, &expected, sizeof value) != 0))
+        if (read != (isfinite(expected) != 0) ||
+            (read && memcmp(&value, &expected, sizeof value) != 0))
             print_error("%s: %.17g, expected %.17g\n", text, value, expected);
         assert_int_equal(read, isfinite(expected) != 0);
         if (read) assert_memory_equal(&value, &expected, sizeof value);
@@ -117,7 +126,8 @@ static void hashes_are_fixed_and_never_missing(void **state) {
     }
 }
 
-/* ---- Comparisons ------------------------------------------------------------------------------ */
+/* ---- Comparisons ------------------------------------------------------------------------------
+ */
 
 typedef struct truth_case {
     const char *predicate, *cell;
@@ -125,17 +135,43 @@ typedef struct truth_case {
 } truth_case;
 
 static const truth_case truths[] = {
-    {"y", "1", HN_TRUE}, {"y", "0", HN_FALSE}, {"y", "1.0", HN_TRUE}, {"y", "-3", HN_FALSE}, {"y", "0.0", HN_FALSE},
-    {"y", "true", HN_TRUE}, {"y", "False", HN_FALSE}, {"y", "TRUE", HN_TRUE}, {"y", "yes", HN_UNREADABLE},
-    {"y", "truely", HN_UNREADABLE}, {"y", "nan", HN_UNREADABLE},
-    {"r > 4", "5", HN_TRUE}, {"r > 4", "4", HN_FALSE}, {"r > 4", "4.5", HN_TRUE}, {"r > 4", "n/a", HN_UNREADABLE},
-    {"r >= 4", "4.0", HN_TRUE}, {"r < 4", "4", HN_FALSE}, {"r <= 4", "4", HN_TRUE}, {"r < 10", "9", HN_TRUE},
-    {"r == 1", "1.0", HN_TRUE}, {"r == 1", "1e0", HN_TRUE}, {"r == 1", "one", HN_FALSE}, {"r != 1", "1.0", HN_FALSE},
-    {"r != 1", "one", HN_TRUE}, {"r == 01", "1", HN_TRUE},
-    {"t == b", "b", HN_TRUE}, {"t == b", "bb", HN_FALSE}, {"t != b", "c", HN_TRUE}, {"t == b", "B", HN_FALSE},
-    {"t in [1, 0, x]", "0.0", HN_TRUE}, {"t in [1, 0, x]", "x", HN_TRUE}, {"t in [1, 0, x]", "2", HN_FALSE},
-    {"d >= 2022-05-05", "2022-05-05", HN_TRUE}, {"d >= 2022-05-05", "2022-05-04", HN_FALSE},
-    {"d >= 2022-05-05", "2022-05", HN_FALSE}, {"d > 2022-05-05", "2022-05-05 01:00", HN_TRUE}, {"d < b", "a", HN_TRUE},
+    {"y", "1", HN_TRUE},
+    {"y", "0", HN_FALSE},
+    {"y", "1.0", HN_TRUE},
+    {"y", "-3", HN_FALSE},
+    {"y", "0.0", HN_FALSE},
+    {"y", "true", HN_TRUE},
+    {"y", "False", HN_FALSE},
+    {"y", "TRUE", HN_TRUE},
+    {"y", "yes", HN_UNREADABLE},
+    {"y", "truely", HN_UNREADABLE},
+    {"y", "nan", HN_UNREADABLE},
+    {"r > 4", "5", HN_TRUE},
+    {"r > 4", "4", HN_FALSE},
+    {"r > 4", "4.5", HN_TRUE},
+    {"r > 4", "n/a", HN_UNREADABLE},
+    {"r >= 4", "4.0", HN_TRUE},
+    {"r < 4", "4", HN_FALSE},
+    {"r <= 4", "4", HN_TRUE},
+    {"r < 10", "9", HN_TRUE},
+    {"r == 1", "1.0", HN_TRUE},
+    {"r == 1", "1e0", HN_TRUE},
+    {"r == 1", "one", HN_FALSE},
+    {"r != 1", "1.0", HN_FALSE},
+    {"r != 1", "one", HN_TRUE},
+    {"r == 01", "1", HN_TRUE},
+    {"t == b", "b", HN_TRUE},
+    {"t == b", "bb", HN_FALSE},
+    {"t != b", "c", HN_TRUE},
+    {"t == b", "B", HN_FALSE},
+    {"t in [1, 0, x]", "0.0", HN_TRUE},
+    {"t in [1, 0, x]", "x", HN_TRUE},
+    {"t in [1, 0, x]", "2", HN_FALSE},
+    {"d >= 2022-05-05", "2022-05-05", HN_TRUE},
+    {"d >= 2022-05-05", "2022-05-04", HN_FALSE},
+    {"d >= 2022-05-05", "2022-05", HN_FALSE},
+    {"d > 2022-05-05", "2022-05-05 01:00", HN_TRUE},
+    {"d < b", "a", HN_TRUE},
 };
 
 static void comparisons_judge_cells(void **state) {
@@ -144,14 +180,17 @@ static void comparisons_judge_cells(void **state) {
         hn_arena arena = {0};
         hn_predicate predicate;
         assert_ok(hn_predicate_parse(&predicate, truths[i].predicate, &arena, "test", &err));
-        const hn_truth truth = hn_predicate_test(&predicate, truths[i].cell, strlen(truths[i].cell));
-        if (truth != truths[i].expected) print_error("%s for \"%s\"\n", truths[i].predicate, truths[i].cell);
+        const hn_truth truth =
+            hn_predicate_test(&predicate, truths[i].cell, strlen(truths[i].cell));
+        if (truth != truths[i].expected)
+            print_error("%s for \"%s\"\n", truths[i].predicate, truths[i].cell);
         assert_int_equal(truth, truths[i].expected);
         hn_arena_free(&arena);
     }
 }
 
-/* ---- Messages ------------------------------------------------------------------------------------ */
+/* ---- Messages
+ * ------------------------------------------------------------------------------------ */
 
 static void data_in_messages_is_short_and_tame(void **state) {
     (void)state;
@@ -162,17 +201,22 @@ static void data_in_messages_is_short_and_tame(void **state) {
     for (size_t n = 0; n < sizeof text; n++) text[n] = n % 2 ? '\xa9' : '\xc3';
     for (size_t n = 0; n < sizeof text; n++) {
         assert_true(strlen(hn_show(shown, text, n)) < HN_SHOW_BYTES);
-        if (n > 50) assert_true(strlen(shown) % 2 == 1); /* whole characters and the three bytes of "…" */
+        if (n > 50)
+            assert_true(strlen(shown) % 2 == 1); /* whole characters and the three bytes of "…" */
     }
     memset(text, 1, sizeof text);
-    for (size_t n = 0; n < sizeof text; n++) assert_true(strlen(hn_show(shown, text, n)) < HN_SHOW_BYTES);
+    for (size_t n = 0; n < sizeof text; n++)
+        assert_true(strlen(hn_show(shown, text, n)) < HN_SHOW_BYTES);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_are_read_whole),       cmocka_unit_test(what_is_no_number_is_refused),
-        cmocka_unit_test(numbers_are_rounded_like_strtod), cmocka_unit_test(the_locale_does_not_matter),
-        cmocka_unit_test(hashes_are_fixed_and_never_missing), cmocka_unit_test(comparisons_judge_cells),
+        cmocka_unit_test(numbers_are_read_whole),
+        cmocka_unit_test(what_is_no_number_is_refused),
+        cmocka_unit_test(numbers_are_rounded_like_strtod),
+        cmocka_unit_test(the_locale_does_not_matter),
+        cmocka_unit_test(hashes_are_fixed_and_never_missing),
+        cmocka_unit_test(comparisons_judge_cells),
         cmocka_unit_test(data_in_messages_is_short_and_tame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,7 +91,8 @@ static bool oracle_field(oracle *o, oracle_row *row) {
         if (!at_row_end(o, o->at) && !at_text(o, o->at, o->delimiter)) fault(row, o->at);
         while (o->at < o->n && o->text[o->at] != '\n' && !at_text(o, o->at, o->delimiter)) o->at++;
     } else {
-        for (; !at_row_end(o, o->at) && !at_text(o, o->at, o->delimiter); o->at++) put(cell, o->text[o->at]);
+        for (; !at_row_end(o, o->at) && !at_text(o, o->at, o->delimiter); o->at++)
+            put(cell, o->text[o->at]);
     }
     if (o->at < o->n && o->text[o->at] == '\r' && at_row_end(o, o->at)) o->at++;
     if (o->at == o->n) return true;
@@ -134,7 +135,8 @@ static void oracle_read(oracle *o) {
         size_t end = o->at;
         if (end > 0 && o->text[end - 1] == '\n') end--;
         if (row.n > o->columns) fault(&row, surplus);
-        if (row.n < o->columns) { /* the column of a short row is only known to lie in its last field */
+        if (row.n <
+            o->columns) { /* the column of a short row is only known to lie in its last field */
             if (!row.bad) row.bad_at = SIZE_MAX;
             row.bad = true;
         }
@@ -156,18 +158,21 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {",", "\"", 2, false}, {"\t", "\"", 1, false}, {"::", "\"", 2, false}, {"::", "", 2, false},
-    {":,:", "'", 3, false}, {",", "", 2, false},   {",", "\"", 3, true},
+    {",", "\"", 2, false},  {"\t", "\"", 1, false}, {"::", "\"", 2, false}, {"::", "", 2, false},
+    {":,:", "'", 3, false}, {",", "", 2, false},    {",", "\"", 3, true},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static hn_config *config_of(const char *dir, const shape *s) {
     char yaml[1000], columns[100] = "";
-    for (int c = 0; c < s->columns && !s->header; c++) sprintf(columns + strlen(columns), "%sc%d", c > 0 ? ", " : "", c);
-    snprintf(yaml, sizeof yaml,
-             "log: {files: log.csv, delimiter: '%s', quote: '%s', columns: [%s], bad_rows: 1000000}\n"
-             "tasks: {y: nothing}\nfeatures: {c0: id}\nsplit: {by: random, validation: 0, test: 0}\n",
-             s->delimiter[0] == '\t' ? "auto" : s->delimiter, s->quote[0] == '\'' ? "''" : s->quote, columns);
+    for (int c = 0; c < s->columns && !s->header; c++)
+        sprintf(columns + strlen(columns), "%sc%d", c > 0 ? ", " : "", c);
+    snprintf(
+        yaml, sizeof yaml,
+        "log: {files: log.csv, delimiter: '%s', quote: '%s', columns: [%s], bad_rows: 1000000}\n"
+        "tasks: {y: nothing}\nfeatures: {c0: id}\nsplit: {by: random, validation: 0, test: 0}\n",
+        s->delimiter[0] == '\t' ? "auto" : s->delimiter, s->quote[0] == '\'' ? "''" : s->quote,
+        columns);
     if (s->delimiter[0] == '\t') {
         char *const automatic = strstr(yaml, "'auto'");
         memcpy(automatic, "\"\\t\"  ", 6);
@@ -183,13 +188,17 @@ static size_t random_text(char *out, size_t most, const shape *s, uint64_t seed)
     size_t n = 0;
     const size_t wanted = hn_random(seed, HN_STREAM_TEST, 0) % most;
     const bool tame = hn_random(seed, HN_STREAM_TEST, 1) % 2;
-    if (s->header) n = (size_t)sprintf(out, "%sc0,c1,\"c2\"%s", seed % 3 == 0 ? "\xef\xbb\xbf" : "", seed % 2 ? "\r\n" : "\n");
-    else if (seed % 5 == 0) n = (size_t)sprintf(out, "\xef\xbb\xbf");
+    if (s->header)
+        n = (size_t)sprintf(out, "%sc0,c1,\"c2\"%s", seed % 3 == 0 ? "\xef\xbb\xbf" : "",
+                            seed % 2 ? "\r\n" : "\n");
+    else if (seed % 5 == 0)
+        n = (size_t)sprintf(out, "\xef\xbb\xbf");
     for (uint64_t i = 2; n < wanted; i++) {
         const uint64_t r = hn_random(seed, HN_STREAM_TEST, i);
         if (tame && r % 8 == 0) { /* a whole row that is right */
             for (int c = 0; c < s->columns; c++)
-                n += (size_t)sprintf(out + n, "%s%s%.*s%s", c > 0 ? s->delimiter : "", s->quote, (int)(r >> (8 * c + 8)) & 3, "a\nb", s->quote);
+                n += (size_t)sprintf(out + n, "%s%s%.*s%s", c > 0 ? s->delimiter : "", s->quote,
+                                     (int)(r >> (8 * c + 8)) & 3, "a\nb", s->quote);
             out[n++] = '\n';
         } else {
             out[n++] = letters[(r >> 32) % (sizeof letters - 1)];
@@ -203,9 +212,11 @@ static void assert_bads(const oracle *o, const reading *r, const char *text) {
     assert_int_equal(r->counts.bad, o->bad);
     for (int32_t i = 0; i < r->counts.n_examples; i++) {
         unsigned long long line, column;
-        assert_int_equal(sscanf(r->counts.examples[i].text, "log.csv:%llu:%llu: found", &line, &column), 2);
+        assert_int_equal(
+            sscanf(r->counts.examples[i].text, "log.csv:%llu:%llu: found", &line, &column), 2);
         if (line != o->bads[i].line || (o->bads[i].column > 0 && column != o->bads[i].column))
-            print_error("%s\nexpected %zu:%zu in:\n%s\n", r->counts.examples[i].text, o->bads[i].line, o->bads[i].column, text);
+            print_error("%s\nexpected %zu:%zu in:\n%s\n", r->counts.examples[i].text,
+                        o->bads[i].line, o->bads[i].column, text);
         assert_int_equal(line, o->bads[i].line);
         if (o->bads[i].column > 0) assert_int_equal(column, o->bads[i].column);
     }
@@ -215,13 +226,16 @@ static void assert_bads(const oracle *o, const reading *r, const char *text) {
 /* How often each outcome was met: a comparison of nothing proves nothing. */
 static uint64_t met_good, met_bad, met_fatal;
 
-static void compare(const char *dir, const shape *s, const hn_config *config, const char *text, size_t n, size_t chunk,
-                    hn_pool *pool, uint64_t seed) {
+static void compare(const char *dir, const shape *s, const hn_config *config, const char *text,
+                    size_t n, size_t chunk, hn_pool *pool, uint64_t seed) {
     reading_sources sources = {0};
     static const char *const names[] = {"c0", "c1", "c2"};
     for (int c = 0; c < s->columns; c++) reading_add(&sources, config, HN_SOURCE_HASH, names[c]);
     const size_t mark = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    oracle o = {.text = text + mark, .n = n - mark, .delimiter = s->delimiter, .columns = s->columns,
+    oracle o = {.text = text + mark,
+                .n = n - mark,
+                .delimiter = s->delimiter,
+                .columns = s->columns,
                 .quote = s->quote[0] ? (unsigned char)s->quote[0] : -1};
     if (s->header) o.at = (size_t)(strchr(o.text, '\n') - o.text) + 1;
     hn_text_bytes(&o.rows, "", 0);
@@ -240,10 +254,13 @@ static void compare(const char *dir, const shape *s, const hn_config *config, co
         if (!strstr(err.text, where)) print_error("%s\nexpected %s\n", err.text, where);
         assert_non_null(strstr(err.text, where));
     } else {
-        if (status != HN_OK) print_error("seed %llu, chunk %zu: %s\n%s\n", (unsigned long long)seed, chunk, err.text, text);
+        if (status != HN_OK)
+            print_error("seed %llu, chunk %zu: %s\n%s\n", (unsigned long long)seed, chunk, err.text,
+                        text);
         assert_ok(status);
         if (strcmp(r.rows.text, o.rows.text) != 0)
-            print_error("seed %llu, chunk %zu, delimiter %s, quote %s, text:\n%s\n", (unsigned long long)seed, chunk, s->delimiter, s->quote, text);
+            print_error("seed %llu, chunk %zu, delimiter %s, quote %s, text:\n%s\n",
+                        (unsigned long long)seed, chunk, s->delimiter, s->quote, text);
         assert_string_equal(r.rows.text, o.rows.text);
         assert_int_equal(r.counts.rows, o.good + o.bad);
         assert_int_equal(r.counts.bytes, n);
@@ -272,10 +289,12 @@ static void random_texts_read_as_by_hand(void **state) {
         const size_t odd = 1 + hn_random(seed, HN_STREAM_TEST, 1000000) % 150;
         const size_t chunks[] = {1, 2, 3, odd, 64, 5000};
         for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++)
-            compare(dir, s, configs[seed % SHAPES], text, n, chunks[c], pools[(seed + c) % 4], seed);
+            compare(dir, s, configs[seed % SHAPES], text, n, chunks[c], pools[(seed + c) % 4],
+                    seed);
     }
-    print_message("%llu good rows, %llu bad ones, %llu texts with a quote never closed\n", (unsigned long long)met_good,
-                  (unsigned long long)met_bad, (unsigned long long)met_fatal);
+    print_message("%llu good rows, %llu bad ones, %llu texts with a quote never closed\n",
+                  (unsigned long long)met_good, (unsigned long long)met_bad,
+                  (unsigned long long)met_fatal);
     assert_true(met_good > 10000 && met_bad > 10000 && met_fatal > 100);
     for (int i = 0; i < SHAPES; i++) hn_config_free(configs[i]);
     for (int i = 0; i < 4; i++) hn_pool_free(pools[i]);

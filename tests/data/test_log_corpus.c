@@ -8,8 +8,10 @@ static void replay(const char *path) {
     size_t n = 0;
     hn_error err = {0};
     assert_ok(hn_file_read(&bytes, &n, path, &err));
-    for (size_t cut = 0; cut <= n; cut += 1 + n / 50) LLVMFuzzerTestOneInput((const uint8_t *)bytes, cut);
-    for (int choice = 0; choice < 256 && n > 0; choice += 9) { /* other dialects and chunks for the same text */
+    for (size_t cut = 0; cut <= n; cut += 1 + n / 50)
+        LLVMFuzzerTestOneInput((const uint8_t *)bytes, cut);
+    for (int choice = 0; choice < 256 && n > 0;
+         choice += 9) { /* other dialects and chunks for the same text */
         bytes[0] = (char)choice;
         LLVMFuzzerTestOneInput((const uint8_t *)bytes, n);
     }

@@ -19,13 +19,29 @@ static void make_layout(fixture *f, int32_t scenarios, int32_t tasks) {
     f->tables[0] = (hn_embedding){tables[0], 11, 3};
     f->tables[1] = (hn_embedding){tables[1], 7, 2};
     f->tables[2] = (hn_embedding){tables[2], 13, 4};
-    f->layout = (hn_layout){.inputs = f->inputs, .n_inputs = 5, .tables = f->tables, .n_tables = 3, .ids = 2, .lists = 1,
-                            .values = 2, .width = 11, .shared_width = 6, .scenarios = scenarios, .tasks = tasks};
+    f->layout = (hn_layout){.inputs = f->inputs,
+                            .n_inputs = 5,
+                            .tables = f->tables,
+                            .n_tables = 3,
+                            .ids = 2,
+                            .lists = 1,
+                            .values = 2,
+                            .width = 11,
+                            .shared_width = 6,
+                            .scenarios = scenarios,
+                            .tasks = tasks};
 }
 
 static void point(fixture *f, int32_t n) {
-    f->rows = (hn_rows){.rows = n, .scenario = f->scenario, .ids = f->ids, .values = f->values, .list_begin = f->list_begin,
-                        .list_ids = f->list_ids, .labels = f->labels, .weights = f->weights, .ordinal = f->ordinal};
+    f->rows = (hn_rows){.rows = n,
+                        .scenario = f->scenario,
+                        .ids = f->ids,
+                        .values = f->values,
+                        .list_begin = f->list_begin,
+                        .list_ids = f->list_ids,
+                        .labels = f->labels,
+                        .weights = f->weights,
+                        .ordinal = f->ordinal};
 }
 
 void fixture_make(fixture *f, int32_t n, int32_t scenarios, int32_t tasks, uint64_t seed) {
@@ -43,7 +59,8 @@ void fixture_make(fixture *f, int32_t n, int32_t scenarios, int32_t tasks, uint6
         for (uint32_t i = 0; i < length; i++) f->list_ids[f->list_begin[r] + i] = DRAW(7);
         f->list_begin[r + 1] = f->list_begin[r] + length;
         f->weights[r] = 0.5f + (float)DRAW(100) / 64;
-        for (int32_t t = 0; t < tasks; t++) f->labels[r * tasks + t] = DRAW(6) == 0 ? HN_LABEL_ABSENT : (uint8_t)DRAW(2);
+        for (int32_t t = 0; t < tasks; t++)
+            f->labels[r * tasks + t] = DRAW(6) == 0 ? HN_LABEL_ABSENT : (uint8_t)DRAW(2);
         f->ordinal[r] = 1000 + (uint64_t)r;
     }
 #undef DRAW
@@ -60,7 +77,8 @@ void fixture_pick(fixture *out, const fixture *from, const int32_t *order, int32
         memcpy(&out->ids[2 * i], &from->ids[2 * r], 2 * sizeof *out->ids);
         memcpy(&out->values[2 * i], &from->values[2 * r], 2 * sizeof *out->values);
         const uint32_t length = from->list_begin[r + 1] - from->list_begin[r];
-        memcpy(&out->list_ids[out->list_begin[i]], &from->list_ids[from->list_begin[r]], length * sizeof *out->list_ids);
+        memcpy(&out->list_ids[out->list_begin[i]], &from->list_ids[from->list_begin[r]],
+               length * sizeof *out->list_ids);
         out->list_begin[i + 1] = out->list_begin[i] + length;
         memcpy(&out->labels[i * tasks], &from->labels[r * tasks], (size_t)tasks);
         out->weights[i] = from->weights[r];

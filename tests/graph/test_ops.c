@@ -1,9 +1,9 @@
 /* Every op has a row in one table: what it computes against a plain double-precision
  * oracle, and (in the double build) its gradient against central differences. */
 #include <math.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <setjmp.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -31,7 +31,8 @@ static hn_value named(hn_graph *g, hn_value value, const char *name) {
     hn_name(g, value, name);
     return value;
 }
-static hn_value weight(hn_graph *g, const char *name, int32_t batch, int32_t rows, int32_t groups, int32_t cols) {
+static hn_value weight(hn_graph *g, const char *name, int32_t batch, int32_t rows, int32_t groups,
+                       int32_t cols) {
     return hn_param(g, name, batch, rows, groups, cols, HN_INIT_XAVIER);
 }
 /* groups × cols numbers that depend on x and on parameters. */
@@ -42,7 +43,8 @@ static hn_value features(hn_graph *g, hn_value x, const char *name, int32_t grou
 /* ---- The cases ---------------------------------------------------------------------------- */
 
 static hn_value build_wide(hn_graph *g, hn_value x) {
-    return hn_linear(g, named(g, x, "a"), named(g, weight(g, "w", 1, 11, 3, 4), "b"), HN_NONE, HN_ACT_SIGMOID);
+    return hn_linear(g, named(g, x, "a"), named(g, weight(g, "w", 1, 11, 3, 4), "b"), HN_NONE,
+                     HN_ACT_SIGMOID);
 }
 static void oracle_wide(const operand *a, const operand *b, int32_t scenario, double *y) {
     (void)scenario;
@@ -62,19 +64,22 @@ static void oracle_grouped(const operand *a, const operand *b, int32_t scenario,
     for (int group = 0; group < 3; group++)
         for (int c = 0; c < 4; c++) {
             y[group * 4 + c] = 0;
-            for (int k = 0; k < 5; k++) y[group * 4 + c] += a->at[group * 5 + k] * b->at[(group * 5 + k) * 4 + c];
+            for (int k = 0; k < 5; k++)
+                y[group * 4 + c] += a->at[group * 5 + k] * b->at[(group * 5 + k) * 4 + c];
         }
 }
 
 static hn_value build_by_scenario(hn_graph *g, hn_value x) {
     hn_value h = named(g, features(g, x, "h", 2, 5), "a");
-    return hn_linear_scenario(g, h, named(g, weight(g, "w", SCENARIOS * 2, 5, 1, 3), "b"), HN_NONE, HN_ACT_TANH);
+    return hn_linear_scenario(g, h, named(g, weight(g, "w", SCENARIOS * 2, 5, 1, 3), "b"), HN_NONE,
+                              HN_ACT_TANH);
 }
 static void oracle_by_scenario(const operand *a, const operand *b, int32_t scenario, double *y) {
     for (int group = 0; group < 2; group++)
         for (int c = 0; c < 3; c++) {
             double sum = 0;
-            for (int k = 0; k < 5; k++) sum += a->at[group * 5 + k] * b->at[(((scenario * 2 + group) * 5) + k) * 3 + c];
+            for (int k = 0; k < 5; k++)
+                sum += a->at[group * 5 + k] * b->at[(((scenario * 2 + group) * 5) + k) * 3 + c];
             y[group * 3 + c] = tanh(sum);
         }
 }
@@ -92,7 +97,9 @@ static void oracle_bias(const operand *a, const operand *b, int32_t scenario, do
     for (int c = 0; c < 4; c++) y[c] = fmax(0, a->at[c] + b->at[scenario * 4 + c]);
 }
 
-static hn_value build_softmax(hn_graph *g, hn_value x) { return hn_softmax_of(g, named(g, features(g, x, "h", 2, 4), "a"), NULL); }
+static hn_value build_softmax(hn_graph *g, hn_value x) {
+    return hn_softmax_of(g, named(g, features(g, x, "h", 2, 4), "a"), NULL);
+}
 static void oracle_softmax(const operand *a, const operand *b, int32_t scenario, double *y) {
     (void)b, (void)scenario;
     for (int group = 0; group < 2; group++) {
@@ -107,7 +114,8 @@ static hn_value build_table(hn_graph *g, hn_value x) {
     (void)x;
     static const uint8_t mask[9] = {0, 1, 1, 1, 0, 1, 1, 1, 0};
     hn_value e = hn_param(g, "e", 1, SCENARIOS, 1, 4, HN_INIT_XAVIER);
-    hn_value logits = hn_linear(g, e, weight(g, "w", 1, 4, 1, SCENARIOS), hn_param(g, "c", 1, 1, 1, SCENARIOS, HN_INIT_NORMAL), HN_ACT_NONE);
+    hn_value logits = hn_linear(g, e, weight(g, "w", 1, 4, 1, SCENARIOS),
+                                hn_param(g, "c", 1, 1, 1, SCENARIOS, HN_INIT_NORMAL), HN_ACT_NONE);
     return hn_pick(g, hn_softmax_of(g, named(g, logits, "a"), mask));
 }
 static void oracle_table(const operand *a, const operand *b, int32_t scenario, double *y) {
@@ -119,33 +127,41 @@ static void oracle_table(const operand *a, const operand *b, int32_t scenario, d
 
 static const int32_t mix_index[6] = {0, 1, 3, 2, 1, 3};
 static hn_value build_mix_index(hn_graph *g, hn_value x) {
-    return hn_mix(g, named(g, features(g, x, "g", 2, 3), "a"), named(g, features(g, x, "h", 4, 5), "b"), mix_index);
+    return hn_mix(g, named(g, features(g, x, "g", 2, 3), "a"),
+                  named(g, features(g, x, "h", 4, 5), "b"), mix_index);
 }
 static void oracle_mix_index(const operand *a, const operand *b, int32_t scenario, double *y) {
     (void)scenario;
     for (int o = 0; o < 2; o++)
         for (int c = 0; c < 5; c++) {
             y[o * 5 + c] = 0;
-            for (int k = 0; k < 3; k++) y[o * 5 + c] += a->at[o * 3 + k] * b->at[mix_index[o * 3 + k] * 5 + c];
+            for (int k = 0; k < 3; k++)
+                y[o * 5 + c] += a->at[o * 3 + k] * b->at[mix_index[o * 3 + k] * 5 + c];
         }
 }
 static hn_value build_mix(hn_graph *g, hn_value x) {
-    return hn_mix(g, named(g, features(g, x, "g", 2, 2), "a"), named(g, features(g, x, "h", 4, 5), "b"), NULL);
+    return hn_mix(g, named(g, features(g, x, "g", 2, 2), "a"),
+                  named(g, features(g, x, "h", 4, 5), "b"), NULL);
 }
 static void oracle_mix(const operand *a, const operand *b, int32_t scenario, double *y) {
     (void)scenario;
     for (int o = 0; o < 2; o++)
-        for (int c = 0; c < 5; c++) y[o * 5 + c] = a->at[o * 2] * b->at[o * 10 + c] + a->at[o * 2 + 1] * b->at[o * 10 + 5 + c];
+        for (int c = 0; c < 5; c++)
+            y[o * 5 + c] =
+                a->at[o * 2] * b->at[o * 10 + c] + a->at[o * 2 + 1] * b->at[o * 10 + 5 + c];
 }
 
-static hn_value build_select(hn_graph *g, hn_value x) { return hn_select(g, named(g, features(g, x, "h", 7, 3), "a"), 1, 2); }
+static hn_value build_select(hn_graph *g, hn_value x) {
+    return hn_select(g, named(g, features(g, x, "h", 7, 3), "a"), 1, 2);
+}
 static void oracle_select(const operand *a, const operand *b, int32_t scenario, double *y) {
     (void)b;
     for (int c = 0; c < 6; c++) y[c] = a->at[(1 + 2 * scenario) * 3 + c];
 }
 
 static hn_value build_concat(hn_graph *g, hn_value x) {
-    hn_value a = named(g, features(g, x, "g", 2, 3), "a"), b = named(g, features(g, x, "h", 1, 4), "b");
+    hn_value a = named(g, features(g, x, "g", 2, 3), "a"),
+             b = named(g, features(g, x, "h", 1, 4), "b");
     return hn_concat(g, (hn_value[]){a, b, a}, 3);
 }
 static void oracle_concat(const operand *a, const operand *b, int32_t scenario, double *y) {
@@ -155,35 +171,40 @@ static void oracle_concat(const operand *a, const operand *b, int32_t scenario, 
 
 static hn_value build_views(hn_graph *g, hn_value x) {
     hn_value h = named(g, features(g, x, "h", 4, 3), "a");
-    return hn_concat(g, (hn_value[]){hn_groups(g, h, 2, 2), hn_reshape(g, hn_groups(g, h, 0, 2), 3, 2)}, 2);
+    return hn_concat(
+        g, (hn_value[]){hn_groups(g, h, 2, 2), hn_reshape(g, hn_groups(g, h, 0, 2), 3, 2)}, 2);
 }
 static void oracle_views(const operand *a, const operand *b, int32_t scenario, double *y) {
     (void)b, (void)scenario;
     for (int c = 0; c < 12; c++) y[c] = a->at[c < 6 ? 6 + c : c - 6];
 }
 
-#define BINARY(op, sign)                                                                                             \
-    static hn_value build_##op##_same(hn_graph *g, hn_value x) {                                                      \
-        return hn_##op##_of(g, named(g, features(g, x, "g", 2, 3), "a"), named(g, features(g, x, "h", 2, 3), "b"));  \
-    }                                                                                                                  \
-    static void oracle_##op##_same(const operand *a, const operand *b, int32_t s, double *y) {                        \
-        (void)s;                                                                                                       \
-        for (int c = 0; c < 6; c++) y[c] = a->at[c] sign b->at[c];                                                    \
-    }                                                                                                                  \
-    static hn_value build_##op##_row(hn_graph *g, hn_value x) {                                                       \
-        return hn_##op##_of(g, named(g, features(g, x, "g", 2, 3), "a"),                                              \
-                            named(g, hn_param(g, "b", 1, 1, 1, 6, HN_INIT_XAVIER), "b"));                             \
-    }                                                                                                                  \
-    static hn_value build_##op##_group(hn_graph *g, hn_value x) {                                                     \
-        return hn_##op##_of(g, named(g, features(g, x, "g", 2, 3), "a"), named(g, features(g, x, "h", 2, 1), "b"));  \
-    }                                                                                                                  \
-    static void oracle_##op##_group(const operand *a, const operand *b, int32_t s, double *y) {                       \
-        (void)s;                                                                                                       \
-        for (int c = 0; c < 6; c++) y[c] = a->at[c] sign b->at[c / 3];                                                \
-    }                                                                                                                  \
-    static hn_value build_##op##_batch(hn_graph *g, hn_value x) { /* STAR: a weight of the row's scenario */          \
-        hn_value w = hn_##op##_of(g, weight(g, "wi", SCENARIOS, 11, 1, 4), weight(g, "ws", 1, 11, 1, 4));             \
-        return hn_linear_scenario(g, named(g, x, "a"), named(g, w, "b"), HN_NONE, HN_ACT_NONE);                       \
+#define BINARY(op, sign)                                                                         \
+    static hn_value build_##op##_same(hn_graph *g, hn_value x) {                                 \
+        return hn_##op##_of(g, named(g, features(g, x, "g", 2, 3), "a"),                         \
+                            named(g, features(g, x, "h", 2, 3), "b"));                           \
+    }                                                                                            \
+    static void oracle_##op##_same(const operand *a, const operand *b, int32_t s, double *y) {   \
+        (void)s;                                                                                 \
+        for (int c = 0; c < 6; c++) y[c] = a->at[c] sign b->at[c];                               \
+    }                                                                                            \
+    static hn_value build_##op##_row(hn_graph *g, hn_value x) {                                  \
+        return hn_##op##_of(g, named(g, features(g, x, "g", 2, 3), "a"),                         \
+                            named(g, hn_param(g, "b", 1, 1, 1, 6, HN_INIT_XAVIER), "b"));        \
+    }                                                                                            \
+    static hn_value build_##op##_group(hn_graph *g, hn_value x) {                                \
+        return hn_##op##_of(g, named(g, features(g, x, "g", 2, 3), "a"),                         \
+                            named(g, features(g, x, "h", 2, 1), "b"));                           \
+    }                                                                                            \
+    static void oracle_##op##_group(const operand *a, const operand *b, int32_t s, double *y) {  \
+        (void)s;                                                                                 \
+        for (int c = 0; c < 6; c++) y[c] = a->at[c] sign b->at[c / 3];                           \
+    }                                                                                            \
+    static hn_value build_##op##_batch(hn_graph *g,                                              \
+                                       hn_value x) { /* STAR: a weight of the row's scenario */  \
+        hn_value w =                                                                             \
+            hn_##op##_of(g, weight(g, "wi", SCENARIOS, 11, 1, 4), weight(g, "ws", 1, 11, 1, 4)); \
+        return hn_linear_scenario(g, named(g, x, "a"), named(g, w, "b"), HN_NONE, HN_ACT_NONE);  \
     }
 BINARY(sum, +)
 BINARY(product, *)
@@ -194,26 +215,33 @@ static void oracle_batch(const operand *a, const operand *b, int32_t scenario, d
     }
 }
 
-#define ACTIVATION(kind, symbol, formula)                                                                            \
-    static hn_value build_##kind(hn_graph *g, hn_value x) {                                                           \
-        return hn_activate(g, named(g, features(g, x, "h", 2, 3), "a"), HN_ACT_##symbol);                             \
-    }                                                                                                                  \
-    static void oracle_##kind(const operand *a, const operand *b, int32_t scenario, double *y) {                      \
-        (void)b, (void)scenario;                                                                                       \
-        for (int c = 0; c < 6; c++) { const double v = a->at[c]; y[c] = formula; }                                    \
+#define ACTIVATION(kind, symbol, formula)                                                        \
+    static hn_value build_##kind(hn_graph *g, hn_value x) {                                      \
+        return hn_activate(g, named(g, features(g, x, "h", 2, 3), "a"), HN_ACT_##symbol);        \
+    }                                                                                            \
+    static void oracle_##kind(const operand *a, const operand *b, int32_t scenario, double *y) { \
+        (void)b, (void)scenario;                                                                 \
+        for (int c = 0; c < 6; c++) {                                                            \
+            const double v = a->at[c];                                                           \
+            y[c] = formula;                                                                      \
+        }                                                                                        \
     }
 ACTIVATION(relu, RELU, v > 0 ? v : 0)
 ACTIVATION(sigmoid, SIGMOID, 1 / (1 + exp(-v)))
 ACTIVATION(tanh, TANH, tanh(v))
 ACTIVATION(silu, SILU, v / (1 + exp(-v)))
 
-static hn_value build_affine(hn_graph *g, hn_value x) { return hn_affine(g, named(g, features(g, x, "h", 2, 3), "a"), -1.5, 0.25); }
+static hn_value build_affine(hn_graph *g, hn_value x) {
+    return hn_affine(g, named(g, features(g, x, "h", 2, 3), "a"), -1.5, 0.25);
+}
 static void oracle_affine(const operand *a, const operand *b, int32_t scenario, double *y) {
     (void)b, (void)scenario;
     for (int c = 0; c < 6; c++) y[c] = -1.5 * a->at[c] + 0.25;
 }
 
-static hn_value build_norm(hn_graph *g, hn_value x) { return hn_norm(g, named(g, features(g, x, "h", 2, 5), "a"), HN_NONE, HN_NONE); }
+static hn_value build_norm(hn_graph *g, hn_value x) {
+    return hn_norm(g, named(g, features(g, x, "h", 2, 5), "a"), HN_NONE, HN_NONE);
+}
 static void oracle_norm(const operand *a, const operand *b, int32_t scenario, double *y) {
     (void)b, (void)scenario;
     for (int group = 0; group < 2; group++) {
@@ -227,7 +255,8 @@ static void oracle_norm(const operand *a, const operand *b, int32_t scenario, do
 
 static hn_value build_stop(hn_graph *g, hn_value x) {
     hn_value h = named(g, features(g, x, "h", 1, 4), "a");
-    return hn_sum_of(g, h, hn_stop(g, hn_affine(g, hn_constant(g, 1, 1, 4, (double[]){1, 2, 3, 4}), 1, 0)));
+    return hn_sum_of(
+        g, h, hn_stop(g, hn_affine(g, hn_constant(g, 1, 1, 4, (double[]){1, 2, 3, 4}), 1, 0)));
 }
 static void oracle_stop(const operand *a, const operand *b, int32_t scenario, double *y) {
     (void)b, (void)scenario;
@@ -263,7 +292,8 @@ static const op_case CASES[] = {
     {"stop", build_stop, oracle_stop},
 };
 
-/* ---- Running a case ---------------------------------------------------------------------------- */
+/* ---- Running a case ----------------------------------------------------------------------------
+ */
 
 typedef struct world {
     fixture f;
@@ -282,9 +312,11 @@ static void open_world(world *w, const op_case *c, hn_mode mode) {
     hn_value x = hn_input_x(w->graph, false), y = c->build(w->graph, x);
     hn_name(w->graph, y, "y");
     const hn_shape shape = hn_value_shape(w->graph, y);
-    hn_value out = hn_param(w->graph, "out", 1, shape.groups * shape.cols, 1, TASKS, HN_INIT_XAVIER);
+    hn_value out =
+        hn_param(w->graph, "out", 1, shape.groups * shape.cols, 1, TASKS, HN_INIT_XAVIER);
     hn_output(w->graph, hn_linear(w->graph, y, out, HN_NONE, HN_ACT_NONE), false);
-    if (hn_plan_create(&w->plan, w->graph, mode, &err) != HN_OK) fail_msg("%s: %s", c->name, err.text);
+    if (hn_plan_create(&w->plan, w->graph, mode, &err) != HN_OK)
+        fail_msg("%s: %s", c->name, err.text);
     assert_int_equal(hn_params_create(&w->params, w->plan, &err), HN_OK);
     hn_params_init(&w->params, w->plan, 3, 0.5, NULL);
     assert_true(hn_params_stage(&w->params, w->plan));
@@ -329,7 +361,8 @@ static void check_forward(const op_case *c, hn_mode mode) {
         c->oracle(&a, &b, w.f.scenario[r], expected);
         for (int32_t i = 0; i < y.shape.groups * y.shape.cols; i++)
             if (!(fabs(y.at[i] - expected[i]) <= tolerance * (1 + fabs(expected[i]))))
-                fail_msg("%s: row %d, column %d: %.9g, expected %.9g", c->name, r, i, y.at[i], expected[i]);
+                fail_msg("%s: row %d, column %d: %.9g, expected %.9g", c->name, r, i, y.at[i],
+                         expected[i]);
     }
     close_world(&w);
 }
@@ -349,14 +382,16 @@ static double loss_of(world *w) {
     assert_true(hn_params_stage(&w->params, w->plan));
     assert_non_null(hn_session_forward(w->session, &w->params, &w->f.rows, 0, ROWS, 5, 6));
     hn_grads_reset(&w->grads, w->plan);
-    assert_true(hn_session_backward(w->session, &w->params, &w->f.rows, 0, ROWS, SCALE, loss, &w->grads, NULL, 5, 6));
+    assert_true(hn_session_backward(w->session, &w->params, &w->f.rows, 0, ROWS, SCALE, loss,
+                                    &w->grads, NULL, 5, 6));
     for (int i = 0; i < SCENARIOS * TASKS; i++) sum += SCALE[i] * loss[i];
     return sum;
 }
 
 static void near(const char *what, const char *name, size_t i, double found, double expected) {
     if (!(fabs(found - expected) <= 1e-7 * (1 + fabs(expected))))
-        fail_msg("%s: d%s[%zu] is %.12g, central differences say %.12g", what, name, i, found, expected);
+        fail_msg("%s: d%s[%zu] is %.12g, central differences say %.12g", what, name, i, found,
+                 expected);
 }
 
 static double difference(world *w, hn_real *at) {
@@ -401,24 +436,30 @@ static void check_gradient(const op_case *c) {
     world w;
     open_world(&w, c, HN_MODE_TRAIN);
     assert_non_null(hn_session_forward(w.session, &w.params, &w.f.rows, 0, ROWS, 5, 6));
-    assert_true(hn_session_backward(w.session, &w.params, &w.f.rows, 0, ROWS, SCALE, loss, &w.grads, dx, 5, 6));
+    assert_true(hn_session_backward(w.session, &w.params, &w.f.rows, 0, ROWS, SCALE, loss, &w.grads,
+                                    dx, 5, 6));
     assert_true(hn_grads_stage(&w.grads, &w.params, w.plan));
     memset(grads, 0, sizeof grads);
     for (int32_t i = 0; i < hn_plan_chunks(w.plan); i++)
         if (w.grads.written[i])
-            memcpy(grads + hn_plan_chunk(w.plan, i)->offset, w.grads.block + hn_plan_chunk(w.plan, i)->offset,
+            memcpy(grads + hn_plan_chunk(w.plan, i)->offset,
+                   w.grads.block + hn_plan_chunk(w.plan, i)->offset,
                    hn_plan_chunk(w.plan, i)->count * sizeof *grads);
     for (int32_t p = 0; p < hn_plan_params(w.plan); p++) {
         const hn_param_info *info = hn_plan_param(w.plan, p);
-        const size_t count = (size_t)info->batch * (size_t)info->rows * (size_t)info->groups * (size_t)info->cols;
+        const size_t count =
+            (size_t)info->batch * (size_t)info->rows * (size_t)info->groups * (size_t)info->cols;
         for (size_t i = 0; i < count; i += 1 + count / 40)
-            near(c->name, info->name, i, (double)grads[info->offset + i], difference(&w, &w.params.block[info->offset + i]));
+            near(c->name, info->name, i, (double)grads[info->offset + i],
+                 difference(&w, &w.params.block[info->offset + i]));
     }
     check_tables(&w, c->name, dx);
     close_world(&w);
 }
 
-static hn_value build_dropout(hn_graph *g, hn_value x) { return hn_dropout(g, named(g, features(g, x, "h", 3, 5), "a"), 0.3); }
+static hn_value build_dropout(hn_graph *g, hn_value x) {
+    return hn_dropout(g, named(g, features(g, x, "h", 3, 5), "a"), 0.3);
+}
 
 static void test_gradients(void **state) {
     (void)state;
@@ -460,7 +501,8 @@ static void test_build_errors(void **state) {
     fixture_make(&f, 4, SCENARIOS, TASKS, 1);
     assert_int_equal(hn_graph_create(&g, &f.layout, &err), HN_OK);
     hn_value x = hn_input_x(g, false);
-    hn_value bad = hn_linear(g, x, hn_param(g, "w", 1, 10, 1, 4, HN_INIT_XAVIER), HN_NONE, HN_ACT_NONE);
+    hn_value bad =
+        hn_linear(g, x, hn_param(g, "w", 1, 10, 1, 4, HN_INIT_XAVIER), HN_NONE, HN_ACT_NONE);
     assert_true(bad.id < 0);
     assert_true(hn_activate(g, bad, HN_ACT_RELU).id < 0);
     assert_int_equal(hn_plan_create(&plan, g, HN_MODE_TRAIN, &err), HN_BAD_CONFIG);
@@ -487,15 +529,20 @@ static void test_allocation_faults(void **state) {
         hn_status status = hn_graph_create(&g, &f.layout, &err);
         if (status == HN_OK) {
             hn_value x = hn_input_x(g, false);
-            hn_output(g, hn_linear(g, x, hn_param(g, "w", 1, 11, 1, TASKS, HN_INIT_XAVIER), HN_NONE, HN_ACT_NONE), false);
+            hn_output(g,
+                      hn_linear(g, x, hn_param(g, "w", 1, 11, 1, TASKS, HN_INIT_XAVIER), HN_NONE,
+                                HN_ACT_NONE),
+                      false);
             status = hn_plan_create(&plan, g, HN_MODE_INFER, &err);
         }
         if (status == HN_OK) status = hn_params_create(&params, plan, &err);
         if (status == HN_OK) status = hn_session_create(&session, plan, &err);
         done = hn_fault_count(HN_FAULT_ALLOC) < nth;
         hn_fault_arm(HN_FAULT_ALLOC, 0);
-        if (done) assert_int_equal(status, HN_OK);
-        else assert_int_equal(status, HN_NO_MEMORY);
+        if (done)
+            assert_int_equal(status, HN_OK);
+        else
+            assert_int_equal(status, HN_NO_MEMORY);
         hn_session_free(session);
         hn_params_free(&params);
         hn_plan_free(plan);
@@ -506,8 +553,9 @@ static void test_allocation_faults(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forward),      cmocka_unit_test(test_gradients),        cmocka_unit_test(test_dropout),
-        cmocka_unit_test(test_build_errors), cmocka_unit_test(test_allocation_faults),
+        cmocka_unit_test(test_forward),           cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_dropout),           cmocka_unit_test(test_build_errors),
+        cmocka_unit_test(test_allocation_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

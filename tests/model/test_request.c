@@ -135,8 +135,8 @@ static void test_norm_is_not_shared(void **state) {
     assert_ok(hn_graph_create(&m.graph, &f.layout, &err));
     const hn_value x = hn_norm(m.graph, hn_input_x(m.graph, false), HN_NONE, HN_NONE);
     const hn_value w = hn_param(m.graph, "w", 1, f.layout.width, 1, TASKS, HN_INIT_XAVIER);
-    hn_output(m.graph, hn_reshape(m.graph, hn_linear(m.graph, x, w, HN_NONE, HN_ACT_NONE), TASKS, 1),
-              false);
+    hn_output(m.graph,
+              hn_reshape(m.graph, hn_linear(m.graph, x, w, HN_NONE, HN_ACT_NONE), TASKS, 1), false);
     assert_ok(hn_plan_create(&m.plan, m.graph, HN_MODE_INFER, &err));
     assert_ok(hn_params_create(&m.params, m.plan, &err));
     hn_params_init(&m.params, m.plan, 5, 0.5, NULL);
@@ -208,9 +208,12 @@ static void test_tiles(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_model),     cmocka_unit_test(test_wide_layers),
-        cmocka_unit_test(test_user_of_the_first_row), cmocka_unit_test(test_norm_is_not_shared),
-        cmocka_unit_test(test_edges),           cmocka_unit_test(test_nothing_is_allocated),
+        cmocka_unit_test(test_every_model),
+        cmocka_unit_test(test_wide_layers),
+        cmocka_unit_test(test_user_of_the_first_row),
+        cmocka_unit_test(test_norm_is_not_shared),
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_nothing_is_allocated),
         cmocka_unit_test(test_tiles),
     };
     return cmocka_run_group_tests_name("model/request", tests, NULL, NULL);
