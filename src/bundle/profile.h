@@ -28,8 +28,7 @@ typedef struct hn_histogram {
     double cuts[HN_PROFILE_MOST];   /* [n] rising */
     uint32_t ids[HN_PROFILE_MOST];  /* [n] rising, ≥ HN_ID_FIRST */
     int32_t buckets;                /* n + 1, or n + 3 */
-    double share[HN_PROFILE_MOST];  /* [buckets] counts of the sample */
-    double rows;                    /* their sum */
+    double counts[HN_PROFILE_MOST]; /* [buckets] rows of the sample */
 } hn_histogram;
 
 typedef struct hn_profile {
@@ -41,8 +40,8 @@ typedef struct hn_profile {
 /* The bucket of a number (NaN: the last), of an id. */
 int32_t hn_histogram_number(const hn_histogram *histogram, double x);
 int32_t hn_histogram_id(const hn_histogram *histogram, uint32_t id);
-/* Calls for each histogram of row r of `rows`, which must be of a known scenario: index of the
- * histogram among the scenario's, and the bucket. */
+/* The bucket of row r, of a known scenario with a profile, in each of its histograms:
+ * [inputs + tasks]. `logits` are the row's own. */
 void hn_profile_row(int32_t *buckets, const hn_profile *profile, const hn_layout *layout,
                     const hn_rows *rows, int32_t r, const hn_real *logits);
 /* Population stability index Σ (q - p)·log(q / p) of counts against the profile's, with half a
@@ -52,6 +51,8 @@ double hn_histogram_psi(const hn_histogram *histogram, const double *counts);
 /* {inputs: [name], scenarios: [null | {rows, histograms: [{cuts | ids: […], counts: […]}]}]}.
  * NULL without memory. */
 json_t *hn_profile_json(const hn_profile *profile, const hn_layout *layout);
+/* Of no rows yet. */
+hn_status hn_profile_create(hn_profile **out, const hn_layout *layout, hn_error *err);
 /* HN_BAD_DATA where it is none of this layout. */
 hn_status hn_profile_parse(hn_profile **out, const json_t *json, const hn_layout *layout,
                            hn_error *err);
