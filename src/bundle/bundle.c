@@ -29,6 +29,14 @@ static hn_status add_calibration(hn_packer *packer, const hn_calibration *calibr
     return status;
 }
 
+static hn_status add_profile(hn_packer *packer, const hn_bundle_parts *parts, hn_error *err) {
+    json_t *json = hn_profile_json(parts->profile, hn_schema_layout(parts->schema));
+    if (!json) return hn_no_memory(err, "a profile");
+    const hn_status status = add_json(packer, "profile", json, err);
+    json_decref(json);
+    return status;
+}
+
 static hn_status add_parts(hn_packer *packer, const hn_bundle_parts *parts, hn_error *err) {
     hn_packer_add_text(packer, "config", hn_config_yaml(parts->config));
     hn_schema_save(parts->schema, packer);
@@ -37,6 +45,7 @@ static hn_status add_parts(hn_packer *packer, const hn_bundle_parts *parts, hn_e
     HN_TRY(add_json(packer, "metrics", parts->metrics, err));
     if (parts->card) HN_TRY(add_json(packer, "card", parts->card, err));
     if (parts->calibration) HN_TRY(add_calibration(packer, parts->calibration, err));
+    if (parts->profile) HN_TRY(add_profile(packer, parts, err));
     if (parts->extra) parts->extra(parts->user, packer);
     return HN_OK;
 }
@@ -135,6 +144,19 @@ static hn_status open_calibration(hn_bundle *bundle, hn_error *err) {
                : hn_fail(err, status, "%s: %s", hn_pack_path(bundle->pack), found.text);
 }
 
+static hn_status open_profile(hn_bundle *bundle, hn_error *err) {
+    json_t *json = NULL;
+    hn_error found = {0};
+    if (!hn_pack_has(bundle->pack, "profile")) return HN_OK;
+    HN_TRY(open_json(&json, bundle->pack, "profile", err));
+    const hn_status status =
+        hn_profile_parse(&bundle->profile, json, hn_schema_layout(bundle->schema), &found);
+    json_decref(json);
+    return status == HN_OK
+               ? HN_OK
+               : hn_fail(err, status, "%s: %s", hn_pack_path(bundle->pack), found.text);
+}
+
 static hn_status open_parts(hn_bundle *bundle, const char *path, hn_error *err) {
     HN_TRY(hn_pack_open(&bundle->pack, path, "BNDL", err));
     HN_TRY(check_sections(bundle->pack, err));
@@ -143,6 +165,7 @@ static hn_status open_parts(hn_bundle *bundle, const char *path, hn_error *err) 
     HN_TRY(hn_side_tables_load(&bundle->tables, bundle->pack, err));
     HN_TRY(open_json(&bundle->metrics, bundle->pack, "metrics", err));
     HN_TRY(open_calibration(bundle, err));
+    HN_TRY(open_profile(bundle, err));
     bundle->unknown_sampling = hn_bundle_unknown_sampling(bundle);
     return open_model(bundle, err);
 }
@@ -166,6 +189,7 @@ void hn_bundle_close(hn_bundle *bundle) {
     hn_plan_free(bundle->plan);
     hn_graph_free(bundle->graph);
     hn_calibration_free(bundle->calibration);
+    hn_profile_free(bundle->profile);
     json_decref(bundle->metrics);
     hn_side_tables_free(bundle->tables);
     hn_schema_free(bundle->schema);

@@ -4,12 +4,13 @@
  *
  * Sections: "config" (resolved YAML), "schema…", "table…" (schema.h, digest.h),
  * "param/NAME", "table/NAME" (model.h), "metrics" (JSON), "card" (JSON, the data card),
- * "state/…" (train.h), "calibration" (JSON, calibration.h). */
+ * "state/…" (train.h), "calibration" (JSON, calibration.h), "profile" (JSON, profile.h). */
 #ifndef HN_BUNDLE_BUNDLE_H
 #define HN_BUNDLE_BUNDLE_H
 
 #include "base/report.h"
 #include "bundle/calibration.h"
+#include "bundle/profile.h"
 #include "data/dataset.h"
 #include "model/model.h"
 
@@ -25,6 +26,7 @@ struct hn_bundle {
     json_t *metrics; /* as written by training */
     hn_calibration *calibration; /* NULL: none */
     double unknown_sampling;     /* of rows of unknown scenarios */
+    hn_profile *profile;         /* NULL: none */
 };
 
 /* The one way from a logit to a probability, for every door: the cell's calibration where it
@@ -46,6 +48,7 @@ typedef struct hn_bundle_parts {
     const hn_params *params;
     const json_t *metrics, *card;
     const hn_calibration *calibration; /* NULL: none */
+    const hn_profile *profile;         /* NULL: none */
     void (*extra)(void *user, hn_packer *packer);
     void *user;
 } hn_bundle_parts;
