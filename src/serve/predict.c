@@ -7,7 +7,6 @@
 
 #include "base/memory.h"
 #include "bundle/bundle.h"
-#include "kernel/kernel.h"
 
 enum { SLICE_ROWS = 256 };
 #ifdef HN_DOUBLE
@@ -19,11 +18,13 @@ enum { SLICE_ROWS = 256 };
 typedef struct worker {
     hn_scratch *scratch;
     hn_real *logits; /* [SLICE_ROWS][T] */
+    uint64_t unknown; /* rows of unknown scenarios */
 } worker;
 
 typedef struct predictor {
     const hn_bundle *bundle;
     const hn_layout *layout;
+    hn_predict_options options;
     hn_pool *pool;
     hn_write write;
     void *user;
@@ -55,11 +56,11 @@ static bool has_column(const char *header, size_t n, const char *delimiter, cons
     return false;
 }
 
-/* "p_TASK", with underscores added until no column of the input has the name. */
-static void add_task_column(hn_text *out, const predictor *p, const char *header, size_t n,
-                            const char *task) {
+/* "p_TASK" or "flags", with underscores added until no column of the input has the name. */
+static void add_column(hn_text *out, const predictor *p, const char *header, size_t n,
+                       const char *prefix, const char *rest) {
     hn_text name = {0};
-    hn_text_add(&name, "p_%s", task);
+    hn_text_add(&name, "%s%s", prefix, rest);
     while (!name.failed && has_column(header, n, p->delimiter, name.text, name.length))
         hn_text_add(&name, "_");
     hn_text_bytes(out, p->delimiter, strlen(p->delimiter));
@@ -79,7 +80,8 @@ static hn_status write_header(void *user, const char *text, size_t n, const char
     hn_text line = {0};
     hn_text_bytes(&line, text, n);
     for (int32_t t = 0; t < p->layout->tasks; t++)
-        add_task_column(&line, p, text, n, p->bundle->config->tasks[t].name);
+        add_column(&line, p, text, n, "p_", p->bundle->config->tasks[t].name);
+    if (p->options.flags) add_column(&line, p, text, n, "flags", "");
     hn_text_bytes(&line, "\n", 1);
     const hn_status status = line.failed ? hn_no_memory(err, "the header")
                                          : p->write(p->user, line.text, line.length, err);
@@ -101,22 +103,32 @@ static hn_rows slice_of(const hn_rows *rows, const hn_layout *layout, int32_t fi
                      .list_ids = rows->list_ids};
 }
 
-/* The raw row and its probabilities. */
-static void add_row(hn_text *out, const predictor *p, int32_t row, const hn_real *logits) {
+static double probability(const predictor *p, uint16_t scenario, int32_t task, hn_real logit) {
+    return (p->options.uncorrected ? hn_bundle_uncorrected : hn_bundle_probability)(
+        p->bundle, scenario, task, (double)logit, p->options.calibrated);
+}
+
+/* The raw row, its probabilities and its flags. */
+static void add_row(hn_text *out, const predictor *p, int32_t row, uint16_t scenario,
+                    const hn_real *logits) {
+    static const char unknown[] = "unknown_scenario";
     hn_text_bytes(out, p->raw->line[row], p->raw->line_bytes[row]);
     for (int32_t t = 0; t < p->layout->tasks; t++) {
         char number[40];
-        const int n =
-            snprintf(number, sizeof number, PROBABILITY_FORMAT, (double)hn_sigmoid(logits[t]));
+        const int n = snprintf(number, sizeof number, PROBABILITY_FORMAT,
+                               probability(p, scenario, t, logits[t]));
         hn_text_bytes(out, p->delimiter, strlen(p->delimiter));
         hn_text_bytes(out, number, (size_t)n);
     }
+    if (p->options.flags) hn_text_bytes(out, p->delimiter, strlen(p->delimiter));
+    if (p->options.flags && scenario == HN_SCENARIO_UNKNOWN)
+        hn_text_bytes(out, unknown, sizeof unknown - 1);
     hn_text_bytes(out, "\n", 1);
 }
 
 static void score_slice(void *user, int64_t index, int32_t worker_index) {
     predictor *const p = user;
-    const worker *const w = &p->workers[worker_index];
+    worker *const w = &p->workers[worker_index];
     const int32_t first = (int32_t)index * SLICE_ROWS, left = p->rows->rows - first;
     const hn_rows rows = slice_of(p->rows, p->layout, first, left < SLICE_ROWS ? left : SLICE_ROWS);
     hn_text *const text = &p->texts[index];
@@ -124,8 +136,11 @@ static void score_slice(void *user, int64_t index, int32_t worker_index) {
     text->length = 0;
     err->status = HN_OK;
     if (hn_score(w->logits, p->bundle->scorer, w->scratch, &rows, err) != HN_OK) return;
-    for (int32_t r = 0; r < rows.rows; r++)
-        add_row(text, p, first + r, w->logits + (size_t)r * (size_t)p->layout->tasks);
+    for (int32_t r = 0; r < rows.rows; r++) {
+        add_row(text, p, first + r, rows.scenario[r],
+                w->logits + (size_t)r * (size_t)p->layout->tasks);
+        w->unknown += rows.scenario[r] == HN_SCENARIO_UNKNOWN;
+    }
     if (text->failed) (void)hn_no_memory(err, "scored rows");
 }
 
@@ -171,6 +186,16 @@ static hn_status create_workers(predictor *p, hn_error *err) {
     return HN_OK;
 }
 
+static void tell_unknown(const predictor *p, const hn_run *run) {
+    uint64_t unknown = 0;
+    for (int32_t i = 0; i < hn_pool_threads(p->pool); i++) unknown += p->workers[i].unknown;
+    if (run && unknown > 0)
+        hn_say(run, HN_LOG_WARNING,
+               "%llu rows are of scenarios that the bundle does not know; they have the mean of "
+               "the known ones (--flags names them)",
+               (unsigned long long)unknown);
+}
+
 static void close_predictor(predictor *p) {
     for (int32_t i = 0; p->workers && i < hn_pool_threads(p->pool); i++) {
         hn_scratch_free(p->workers[i].scratch);
@@ -185,12 +210,14 @@ static void close_predictor(predictor *p) {
 }
 
 hn_status hn_predict(const hn_bundle *bundle, const char *const *files, size_t n_files,
-                     hn_write write, void *user, const hn_run *run, hn_error *err) {
+                     const hn_predict_options *how, hn_write write, void *user,
+                     const hn_run *run, hn_error *err) {
     if (n_files == 0)
         return hn_fail(err, HN_USAGE,
                        "predict: no files; expected at least one, or \"-\" for standard input");
     predictor p = {
         .bundle = bundle, .layout = hn_schema_layout(bundle->schema), .write = write, .user = user};
+    if (how) p.options = *how;
     const hn_raw_options options = {.files = files,
                                     .n_files = n_files,
                                     .scoring = true,
@@ -205,6 +232,7 @@ hn_status hn_predict(const hn_bundle *bundle, const char *const *files, size_t n
     if (status == HN_OK)
         status = hn_raw_read(&counts, bundle->config, bundle->schema, bundle->tables, &options,
                              p.pool, run, err);
+    if (status == HN_OK) tell_unknown(&p, run);
     hn_log_counts_free(&counts);
     close_predictor(&p);
     return status;

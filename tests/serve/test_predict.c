@@ -52,7 +52,7 @@ static hn_status predict(sink *s, const char *path, int32_t threads, hn_error *e
     hn_run run = hn_run_default();
     run.threads = threads;
     run.out_dir = w.folder;
-    return hn_predict(bundle, &path, 1, collect, s, &run, err);
+    return hn_predict(bundle, &path, 1, NULL, collect, s, &run, err);
 }
 
 /* What predict makes of a text; to be freed. */
@@ -218,7 +218,7 @@ static void wrong_inputs_are_told(void **state) {
     sink s = {0};
     hn_run run = hn_run_default();
     run.out_dir = w.folder;
-    assert_fails(HN_USAGE, "no files", hn_predict(bundle, NULL, 0, collect, &s, &run, &err));
+    assert_fails(HN_USAGE, "no files", hn_predict(bundle, NULL, 0, NULL, collect, &s, &run, &err));
     assert_fails(HN_NO_INPUT, "absent.csv", predict(&s, path_of("absent.csv"), 1, &err));
     support_write(path_of("bad.csv"), "user_id,item_id\nu1,i1\n", 22);
     assert_fails(HN_BAD_DATA, "bad.csv", predict(&s, path_of("bad.csv"), 1, &err));
@@ -251,7 +251,7 @@ static void a_stop_is_obeyed(void **state) {
     hn_run run = hn_run_default();
     run.out_dir = w.folder;
     run.stop = &stop;
-    assert_fails(HN_INTERRUPTED, "", hn_predict(bundle, &path, 1, collect, &s, &run, &err));
+    assert_fails(HN_INTERRUPTED, "", hn_predict(bundle, &path, 1, NULL, collect, &s, &run, &err));
     hn_text_free(&s.text);
 }
 
