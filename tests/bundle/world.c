@@ -70,12 +70,12 @@ static void write_config(const char *folder, const char *model) {
     write_text(folder, "config.yaml", &text);
 }
 
-static void prepare(world *w) {
+static void prepare(world *w, const char *const *sets, size_t n) {
     hn_error err = {0};
     hn_run run = hn_run_default();
     run.out_dir = w->folder;
     run.threads = 1;
-    assert_ok(hn_config_load(&w->config, w->config_path, NULL, 0, &err));
+    assert_ok(hn_config_load(&w->config, w->config_path, sets, n, &err));
     assert_ok(hn_pool_create(&w->pool, 1, &err));
     assert_ok(hn_dataset_prepare(w->dataset_path, w->config, NULL, w->pool, &run, &err));
     assert_ok(hn_dataset_open(&w->dataset, w->dataset_path, w->config, &err));
@@ -103,7 +103,9 @@ static json_t *some_metrics(void) {
     return metrics;
 }
 
-void world_make(world *w, const char *model) {
+void world_make(world *w, const char *model) { world_make_with(w, model, NULL, 0); }
+
+void world_make_with(world *w, const char *model, const char *const *sets, size_t n) {
     hn_error err = {0};
     *w = (world){.folder = support_folder()};
     snprintf(w->config_path, sizeof w->config_path, "%s/config.yaml", w->folder);
@@ -112,7 +114,7 @@ void world_make(world *w, const char *model) {
     write_log(w->folder);
     write_users(w->folder);
     write_config(w->folder, model);
-    prepare(w);
+    prepare(w, sets, n);
     record(w);
     w->metrics = some_metrics();
     const hn_bundle_parts parts = world_parts(w);

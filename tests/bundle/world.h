@@ -21,6 +21,8 @@ enum { WORLD_SCENARIOS = 3, WORLD_TASKS = 2 };
 
 /* `model`: the config's model section in one line, "{name: hinet, …}". */
 void world_make(world *out, const char *model);
+/* The same with options overridden, "key.path=value". */
+void world_make_with(world *out, const char *model, const char *const *sets, size_t n);
 void world_free(world *w);
 hn_bundle_parts world_parts(const world *w);
 /* The rows of the validation split, encoded without folds; hn_encoded_free it. */
