@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "serve/http.h"
 
 enum { CELL_BYTES_MAX = 1 << 20 };
 
@@ -14,6 +15,7 @@ void hn_engine_free(hn_engine *engine) {
     hn_request_free(engine->request);
     hn_encoded_free(&engine->encoded);
     hn_scratch_free(engine->scratch);
+    hn_drift_free(engine->drift);
     hn_free(engine->logits);
     hn_free(engine->p);
     hn_free(engine);
@@ -27,6 +29,7 @@ hn_status hn_engine_create(hn_engine **out, const hn_bundle *bundle, hn_error *e
     engine->tasks = bundle->config->n_tasks;
     hn_status status = hn_request_create(&engine->request, bundle->config, bundle->schema, bundle->tables, err);
     if (status == HN_OK) status = hn_scratch_create(&engine->scratch, bundle->scorer, err);
+    if (status == HN_OK) status = hn_drift_create(&engine->drift, bundle, err);
     if (status != HN_OK)
         hn_engine_free(engine);
     else
@@ -50,6 +53,7 @@ hn_status hn_engine_score(hn_engine *engine, hn_error *err) {
     for (size_t i = 0; i < n; i++)
         engine->p[i] = hn_served_probability(engine->bundle, rows->scenario[i / tasks], (int32_t)(i % tasks),
                                              engine->logits[i]);
+    hn_drift_add(engine->drift, rows, engine->logits, hn_now_ns());
     return HN_OK;
 }
 

@@ -4,6 +4,7 @@
 #define HN_SERVE_ENGINE_H
 
 #include "data/request.h"
+#include "serve/drift.h"
 #include "serve/rank.h"
 
 typedef struct hn_engine {
@@ -15,6 +16,7 @@ typedef struct hn_engine {
     double *p;       /* likewise */
     size_t logits_capacity, p_capacity;
     int32_t tasks;
+    hn_drift *drift; /* NULL: the bundle has no profile */
 } hn_engine;
 
 hn_status hn_engine_create(hn_engine **out, const hn_bundle *bundle, hn_error *err);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "serve/admin.h"
+#include "serve/drift.h"
 #include "serve/journal.h"
 
 typedef struct server {
@@ -133,6 +134,7 @@ static void write_more(void *user, hn_text *out) {
     write_versions(out, s);
     if (s->store) write_store(out, s->store);
     if (s->exposures) write_exposures(out, s->exposures);
+    hn_drift_write(out, s->models, s->config->n_models, s->workers);
 }
 
 /* The shelf has one user for all its hooks: the server, which passes the ranker's on. */
