@@ -3,7 +3,7 @@
 # missing; with sudo when not root. Debian 12 is the reference; other systems see the list.
 set -eu
 
-packages="gcc clang cmake ninja-build make pkg-config libdnnl-dev libfyaml-dev libjansson-dev
+packages="gcc clang cmake ninja-build make pkg-config libdnnl-dev libfyaml-dev libjansson-dev libyajl-dev
 libxxhash-dev libzstd-dev zlib1g-dev libcmocka-dev python3 python3-venv valgrind clang-format
 clang-tidy libclang-rt-14-dev libmicrohttpd-dev libhiredis-dev libcurl4-openssl-dev redis-server prometheus curl"
 
