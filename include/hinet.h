@@ -219,11 +219,37 @@ HN_API HN_MUST_USE hn_status hn_abtest(hn_report **out, const char *const *files
                                        const hn_abtest_options *options, const hn_run *run,
                                        hn_error *err);
 
+typedef struct hn_join_event {
+    const char *task;         /* the outcome's column */
+    const char *const *files; /* or patterns; CSV with a header, or JSON lines */
+    size_t n_files;
+    int64_t window_ms; /* what happens this long after the exposure no more counts; ≥ 1 */
+} hn_join_event;
+typedef struct hn_join_options {
+    const hn_join_event *events;
+    size_t n_events; /* 1…32 */
+    bool has_now;
+    int64_t now_ms;  /* until when the logs are complete; else the latest time in them */
+    int64_t skew_ms; /* so much before its exposure may an event be, where clocks differ */
+    bool complete;   /* only rows whose windows have all passed */
+    const char *const *columns; /* the features wanted; NULL: all that are found */
+    size_t n_columns;
+    int64_t bad_lines; /* more than this many is an error */
+} hn_join_options;
+/* Joins exposure logs (files or patterns) with what the users did, by request and item, to a
+ * training log: CSV through `write`, a row for each item shown, in order of time. An outcome
+ * is 1, 0, or nothing while its window is open. Memory does not grow with the logs: what
+ * does not fit goes to run->out_dir for the time being. docs/experiments.md, "Join". */
+HN_API HN_MUST_USE hn_status hn_join(hn_report **out, const char *const *exposures,
+                                     size_t n_exposures, const hn_join_options *options,
+                                     hn_write write, void *user, const hn_run *run, hn_error *err);
+
 typedef struct hn_live_options {
     const char *url;     /* of a hinet server, http://HOST:PORT */
     const char *against; /* a second server, for the true gain of its lists; NULL: none */
     const char *data;    /* folder of the simulated platform (truth.json); NULL: that of rows, seed */
     int64_t rows, requests;
+    int64_t first; /* number of the first request, 0 to 2^40: others than an earlier run's */
     uint64_t seed;
 } hn_live_options;
 /* Sends requests of simulated users to a running server, shows them the ranked items, and

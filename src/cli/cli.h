@@ -41,6 +41,7 @@
     X(AGAINST, "against", "URL",                                                             \
       "and to this one: the true gain of its lists over the first one's")                    \
     X(REQUESTS, "requests", "N", "live requests [1000]")                                     \
+    X(FIRST, "first", "N", "number of the first live request: go on after an earlier run [0]") \
     X(DATA, "data", "DIR", "the simulated platform whose users come [that of --rows]")       \
     X(LISTEN, "listen", "ADDRESS",                                                           \
       "HOST:PORT or unix:/path instead of the config's; port 0 is any free one")             \
@@ -54,6 +55,15 @@
       "probabilities by the bundle's calibration, as a server gives them")                   \
     X(UNCORRECTED, "uncorrected", NULL, "no correction for the log's sampling of negatives") \
     X(FLAGS, "flags", NULL, "one more column, flags: unknown_scenario, or nothing")          \
+    X(EVENT, "event", "TASK=FILES:WINDOW",                                                   \
+      "what users did, as in click=clicks.csv:30m; several files with commas; a window in"   \
+      " s, m, h, d or w; may be given several times")                                        \
+    X(NOW, "now", "MS",                                                                      \
+      "until when the logs are complete, in milliseconds since 1970 [the latest time in them]") \
+    X(SKEW, "skew", "TIME", "so long before its exposure may an event be, as in 5s [0s]")    \
+    X(COMPLETE, "complete", NULL, "only rows whose windows have all passed")                 \
+    X(COLUMNS, "columns", "NAMES", "the features wanted, with commas between [all found]")   \
+    X(BAD_LINES, "bad-lines", "N", "skip up to this many lines that cannot be read [0]")     \
     X(HELP, "help", NULL, "this text")
 
 typedef enum cli_option {
@@ -79,7 +89,7 @@ typedef struct cli_options {
     bool resume, json, quiet, help, calibrate, uncorrected, flags;
     hn_abtest_options abtest;
     const char *serve, *against, *data;
-    int64_t requests; /* 0: not given */
+    int64_t requests, first; /* 0: not given */
     const char *redis, *prefix;
 } cli_options;
 
@@ -102,6 +112,8 @@ extern const size_t cli_n_commands;
 HN_MUST_USE hn_status cli_options_parse(cli_options *out, const cli_command *command, int argc,
                                         const char *const *argv, hn_error *err);
 void cli_options_free(cli_options *options);
+/* "30m", "7d", … to milliseconds; false: it is no such text. */
+bool cli_duration_parse(int64_t *out, const char *text);
 const char *cli_option_name(cli_option option);
 const char *cli_option_argument(cli_option option);
 const char *cli_option_help(cli_option option);
@@ -156,6 +168,9 @@ void cli_progress_end(cli_progress *progress);
 /* ---- Commands with files of their own (cmd_*.c) ------------------------------------------- */
 
 hn_status cli_run_abtest(const cli_options *options, hn_run *run, hn_error *err);
+hn_status cli_run_join(const cli_options *options, hn_run *run, hn_error *err);
+/* Where a command that leaves no files may spill (commands.c). */
+void cli_use_temp(hn_run *run, const cli_options *options);
 hn_status cli_run_features(const cli_options *options, hn_run *run, hn_error *err);
 
 #endif

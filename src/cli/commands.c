@@ -20,8 +20,7 @@ static hn_status load_config(hn_config **out, const cli_options *options, const 
     return hn_config_load(out, path, options->sets, options->n_sets, err);
 }
 
-/* Where a command that leaves no files may spill. */
-static void use_temp(hn_run *run, const cli_options *options) {
+void cli_use_temp(hn_run *run, const cli_options *options) {
     const char *const system = getenv("TMPDIR");
     if (options->temp)
         run->out_dir = options->temp;
@@ -36,7 +35,7 @@ static void use_temp(hn_run *run, const cli_options *options) {
 static hn_status run_check(const cli_options *options, hn_run *run, hn_error *err) {
     hn_config *config;
     hn_report *report;
-    use_temp(run, options);
+    cli_use_temp(run, options);
     hn_status status = load_config(&config, options, options->args[0], err);
     if (status != HN_OK) return status;
     status = hn_check(&report, config, run, err);
@@ -94,7 +93,7 @@ static hn_status run_eval(const cli_options *options, hn_run *run, hn_error *err
     hn_bundle *bundle = NULL;
     hn_config *config = NULL;
     hn_report *report = NULL;
-    use_temp(run, options);
+    cli_use_temp(run, options);
     hn_status status = check_eval_args(options, with_config, err);
     if (status == HN_OK) status = hn_bundle_open(&bundle, options->args[0], err);
     if (status == HN_OK && with_config)
@@ -111,7 +110,7 @@ static hn_status run_predict(const cli_options *options, hn_run *run, hn_error *
     hn_bundle *bundle;
     cli_output *const out = malloc(sizeof *out);
     if (!out) return cli_fail(err, HN_NO_MEMORY, "no memory for the output");
-    use_temp(run, options);
+    cli_use_temp(run, options);
     hn_status status = hn_bundle_open(&bundle, options->args[0], err);
     if (status == HN_OK) {
         status = cli_output_open(out, options->out, err);
@@ -171,6 +170,7 @@ static hn_status run_live(const cli_options *options, hn_run *run, hn_error *err
                                   .data = options->data,
                                   .rows = options->rows ? options->rows : 1000000,
                                   .requests = options->requests ? options->requests : 1000,
+                                  .first = options->first,
                                   .seed = options->seed};
     hn_report *report;
     run->out_dir = options->out ? options->out : "live";
@@ -306,7 +306,7 @@ const cli_command cli_commands[] = {
             "request goes to both servers, and the true gain of the second one's lists is told.\n",
         .example = "  hinet simulate --rows 1M --seed 1 --out demo\n"
                    "  hinet simulate --serve http://127.0.0.1:8080 --data demo --requests 20k --out live\n",
-        .options = RUN_BITS | CLI_BIT(SERVE) | CLI_BIT(AGAINST) | CLI_BIT(REQUESTS) | CLI_BIT(DATA) |
+        .options = RUN_BITS | CLI_BIT(SERVE) | CLI_BIT(AGAINST) | CLI_BIT(REQUESTS) | CLI_BIT(FIRST) | CLI_BIT(DATA) |
                    CLI_BIT(ROWS) | CLI_BIT(SEED) | CLI_BIT(OUT) | CLI_BIT(JSON),
         .run = run_simulate,
     },
@@ -327,6 +327,26 @@ const cli_command cli_commands[] = {
         .max_args = SIZE_MAX,
         .missing = "LOG",
         .run = cli_run_abtest,
+    },
+    {
+        .name = "join",
+        .usage = "join EXPOSURES... --event TASK=FILES:WINDOW... [OPTIONS]",
+        .summary = "exposure logs and what users did, to a training log",
+        .description =
+            "Joins exposure logs with clicks, orders and the like (CSV with a header, or JSON lines:\n"
+            "request_id, item, time_ms, value) by request and item, and writes a log for hinet train\n"
+            "and hinet abtest as CSV: to --out, or to standard output with the report on standard\n"
+            "error. An outcome is 1, 0, or empty while its window is open. Files may be gzip or zstd\n"
+            "and patterns in quotes; memory does not grow with them. docs/experiments.md.\n",
+        .example = "  hinet join 'exposures/*.zst' --event click=clicks.csv:30m \\\n"
+                   "    --event order=orders.jsonl:7d --out joined.csv\n",
+        .options = CLI_BIT(EVENT) | CLI_BIT(NOW) | CLI_BIT(SKEW) | CLI_BIT(COMPLETE) |
+                   CLI_BIT(COLUMNS) | CLI_BIT(BAD_LINES) | CLI_BIT(OUT) | CLI_BIT(TEMP) |
+                   CLI_BIT(MEMORY) | CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
+        .min_args = 1,
+        .max_args = SIZE_MAX,
+        .missing = "EXPOSURES",
+        .run = cli_run_join,
     },
     {
         .name = "serve",

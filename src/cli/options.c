@@ -69,6 +69,10 @@ static hn_status parse_count(int64_t *out, const char *option, const char *text,
     return HN_OK;
 }
 
+static hn_status parse_first(cli_options *out, const char *text, hn_error *err) {
+    return strcmp(text, "0") == 0 ? HN_OK : parse_count(&out->first, "--first", text, err);
+}
+
 static hn_status parse_confidence(cli_options *out, const char *text, hn_error *err) {
     if (!parse_scaled(&out->abtest.confidence, text, "", 1) || out->abtest.confidence < 0.5 ||
         out->abtest.confidence >= 1)
@@ -102,6 +106,39 @@ static hn_status add_set(cli_options *out, const char *text, hn_error *err) {
     return HN_OK;
 }
 
+bool cli_duration_parse(int64_t *out, const char *text) {
+    static const struct {
+        const char *name;
+        double ms;
+    } units[] = {{"ms", 1},        {"s", 1e3},       {"m", 60e3},
+                 {"h", 3600e3},    {"d", 86400e3},   {"w", 7 * 86400e3}};
+    char *end;
+    errno = 0;
+    const double number = strtod(text, &end);
+    if (end == text || errno || !(number >= 0)) return false;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(end, units[i].name) != 0 || number * units[i].ms >= 0x1p53) continue;
+        *out = (int64_t)(number * units[i].ms);
+        return true;
+    }
+    return false;
+}
+
+static hn_status parse_skew(cli_options *out, const char *text, hn_error *err) {
+    if (cli_duration_parse(&out->join.skew_ms, text)) return HN_OK;
+    return cli_fail(err, HN_USAGE, "--skew: found \"%s\"; expected a time, as in 5s or 500ms", text);
+}
+
+static hn_status parse_now(cli_options *out, const char *text, hn_error *err) {
+    out->join.has_now = true;
+    return parse_count(&out->join.now_ms, "--now", text, err);
+}
+
+static hn_status parse_bad_lines(cli_options *out, const char *text, hn_error *err) {
+    if (strcmp(text, "0") == 0) return HN_OK;
+    return parse_count(&out->join.bad_lines, "--bad-lines", text, err);
+}
+
 static hn_status set_option(cli_options *out, cli_option option, const char *value, hn_error *err) {
     switch (option) {
     case CLI_SET: return add_set(out, value, err);
@@ -130,12 +167,19 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_SERVE: out->serve = value; return HN_OK;
     case CLI_AGAINST: out->against = value; return HN_OK;
     case CLI_REQUESTS: return parse_count(&out->requests, "--requests", value, err);
+    case CLI_FIRST: return parse_first(out, value, err);
     case CLI_DATA: out->data = value; return HN_OK;
     case CLI_REDIS: out->redis = value; return HN_OK;
     case CLI_PREFIX: out->prefix = value; return HN_OK;
     case CLI_CALIBRATE: out->calibrate = true; return HN_OK;
     case CLI_UNCORRECTED: out->uncorrected = true; return HN_OK;
     case CLI_FLAGS: out->flags = true; return HN_OK;
+    case CLI_EVENT: out->events[out->n_events++] = value; return HN_OK;
+    case CLI_NOW: return parse_now(out, value, err);
+    case CLI_SKEW: return parse_skew(out, value, err);
+    case CLI_COMPLETE: out->join.complete = true; return HN_OK;
+    case CLI_COLUMNS: out->columns = value; return HN_OK;
+    case CLI_BAD_LINES: return parse_bad_lines(out, value, err);
     case CLI_OPTIONS: break;
     }
     return HN_OK;
@@ -223,7 +267,8 @@ hn_status cli_options_parse(cli_options *out, const cli_command *command, int ar
     const size_t words = (size_t)argc + 1;
     out->args = calloc(words, sizeof *out->args);
     out->sets = calloc(words, sizeof *out->sets);
-    const hn_status status = out->args && out->sets
+    out->events = calloc(words, sizeof *out->events);
+    const hn_status status = out->args && out->sets && out->events
                                  ? take_words(out, command, argc, argv, err)
                                  : cli_fail(err, HN_NO_MEMORY, "no memory for the command line");
     if (status != HN_OK) cli_options_free(out);
@@ -233,5 +278,6 @@ hn_status cli_options_parse(cli_options *out, const cli_command *command, int ar
 void cli_options_free(cli_options *options) {
     free(options->args);
     free(options->sets);
+    free(options->events);
     *options = (cli_options){0};
 }

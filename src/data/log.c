@@ -184,7 +184,7 @@ static void parse_chunk(void *user, hn_chunk *chunk) {
     out->status = hn_parse(&out->parsed, plan->parse, chunk->text, chunk->n, &out->err);
     if (out->status == HN_OK)
         out->status =
-            hn_join(&out->joined, &out->parsed, plan->parse, &plan->join, chunk->text, &out->err);
+            hn_join_tables(&out->joined, &out->parsed, plan->parse, &plan->join, chunk->text, &out->err);
     chunk->lines = out->parsed.feeds;
 }
 
