@@ -91,6 +91,10 @@ typedef struct cli_options {
     const char *serve, *against, *data;
     int64_t requests, first; /* 0: not given */
     const char *redis, *prefix;
+    const char **events; /* TASK=FILES:WINDOW */
+    size_t n_events;
+    const char *columns;
+    hn_join_options join; /* all but the events and columns */
 } cli_options;
 
 typedef struct cli_command {
