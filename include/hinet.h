@@ -244,6 +244,21 @@ HN_API HN_MUST_USE hn_status hn_join(hn_report **out, const char *const *exposur
                                      size_t n_exposures, const hn_join_options *options,
                                      hn_write write, void *user, const hn_run *run, hn_error *err);
 
+typedef struct hn_replay_options {
+    double tolerance;     /* a probability differs when it is further off; 0: 1e-6 */
+    const char *model, *version; /* only exposures of these; NULL: all */
+    int64_t bad_lines;    /* more than this many is an error */
+} hn_replay_options;
+/* Scores exposures that carry features (files or patterns) again with `bundle` and compares:
+ * every task's probability with the one logged, and every feature served with what the
+ * bundle's tables have for its key. Names the first feature that differs, and tells the
+ * PSI of scores by scenario. A difference is no failure. `options` may be NULL.
+ * docs/experiments.md, "Replay". */
+HN_API HN_MUST_USE hn_status hn_replay(hn_report **out, const hn_bundle *bundle,
+                                       const char *const *files, size_t n_files,
+                                       const hn_replay_options *options, const hn_run *run,
+                                       hn_error *err);
+
 typedef struct hn_live_options {
     const char *url;     /* of a hinet server, http://HOST:PORT */
     const char *against; /* a second server, for the true gain of its lists; NULL: none */

@@ -16,6 +16,7 @@
 #include "simulate/simulate.h"
 
 enum { ARMS_MAX = 64, SERVERS = 2 };
+static const int64_t first_max = INT64_C(1) << 40;
 
 typedef struct worth { /* expected by the truth, of all lists of an arm in a scenario */
     double requests, clicks, orders, value;
@@ -73,7 +74,8 @@ static json_t *request_json(const hn_sim_request *request, const int64_t *candid
 static hn_status make_bodies(live *l, int64_t first, int32_t n, hn_error *err) {
     for (int32_t i = 0; i < n; i++) {
         hn_traffic_live(&l->requests[i], &l->users[i], l->candidates[i], HN_LIVE_CANDIDATES,
-                        l->truth, (uint64_t)(first + i), (uint64_t)l->options->requests);
+                        l->truth, (uint64_t)(l->options->first + first + i),
+                        (uint64_t)l->options->requests);
         json_t *const json = request_json(&l->requests[i], l->candidates[i]);
         l->bodies[i] = json ? json_dumps(json, JSON_COMPACT) : NULL;
         json_decref(json);
@@ -377,6 +379,9 @@ static hn_status open_all(live *l, hn_error *err) {
     if (o->requests < 1)
         return hn_fail(err, HN_USAGE, "simulate: found %" PRId64 " requests; expected 1 at least",
                        o->requests);
+    if (o->first < 0 || o->first > first_max)
+        return hn_fail(err, HN_USAGE, "simulate: found a first request of %" PRId64
+                       "; expected 0 to %" PRId64, o->first, first_max);
     HN_TRY(hn_live_client_create(&l->clients[l->servers++], o->url, err));
     HN_TRY(o->data ? hn_sim_truth_load(&l->truth, o->data, err)
                    : hn_sim_truth_of_rows(&l->truth, o->rows, o->seed, err));

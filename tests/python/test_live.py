@@ -105,6 +105,17 @@ def test_the_same_seed_gives_the_same_users(hinet, stub, tmp_path):
     assert pairs[0] == pairs[1]
 
 
+def test_first_gives_other_requests(hinet, stub, demo, tmp_path):
+    """A second run goes on where the first one ended: the same users, other requests."""
+    ids = []
+    for first in (0, 50, 100):
+        stub.requests.clear()
+        hinet("simulate", "--serve", stub.url, "--data", demo.folder, "--requests", 100, "--first", first, "--out", tmp_path)
+        ids.append({body["request_id"] for _, body in stub.requests})
+    assert len(ids[0] & ids[1]) == 50 and not ids[0] & ids[2]
+    hinet.fails(2, "first request", "simulate", "--serve", stub.url, "--first", "2000G", "--out", tmp_path)
+
+
 def test_true_gain_of_a_better_server(hinet, stub, demo, tmp_path):
     """Popularity in the log is a better order than none: the true gain says so, and the
     same lists have no gain at all."""
