@@ -9,6 +9,8 @@
 #include "data/request_fields.h"
 #include "data/show.h"
 
+enum { GIVEN = 1, FILLED = 2 }; /* hn_request_table.given */
+
 /* ---- Life --------------------------------------------------------------------------- */
 
 void hn_request_free(hn_request *r) {
@@ -22,6 +24,7 @@ void hn_request_free(hn_request *r) {
     hn_free(r->slots);
     hn_free(r->keys);
     hn_free(r->table_rows);
+    hn_free(r->row_missing);
     hn_free(r->scenario);
     hn_free(r->lists);
     hn_refs_free(&r->refs);
@@ -70,7 +73,6 @@ int32_t hn_request_field_table(const hn_request *r, int32_t field) { return r->f
 int32_t hn_request_key_field(const hn_request *r, int32_t table) { return r->key_field[table]; }
 int32_t hn_request_id_field(const hn_request *r, hn_side side) { return r->id_field[side]; }
 int32_t hn_request_scenario_field(const hn_request *r) { return r->scenario_field; }
-int32_t hn_request_missing(const hn_request *r) { return r->missing; }
 
 const char *hn_request_delimiter(const hn_request *r, int32_t field) {
     const hn_request_column *const f = &r->fields[field];
@@ -194,7 +196,7 @@ hn_status hn_request_set(hn_request *r, int32_t row, int32_t field, const char *
     for (int32_t u = 0; u < f->uses; u++) {
         const hn_source *const source = &r->schema->sources.items[r->order[f->first + u]];
         HN_TRY(put(&to[source->slot], &lists, source, text, n, missing, err));
-        if (over) over->given[at * slots + (size_t)source->slot] = 1, over->used = true;
+        if (over) over->given[at * slots + (size_t)source->slot] = GIVEN, over->used = true;
     }
     for (size_t t = 0; t < tables && !over; t++)
         if (r->key_field[t] == field)
@@ -202,6 +204,38 @@ hn_status hn_request_set(hn_request *r, int32_t row, int32_t field, const char *
     r->given[field] |= !missing;
     r->varied |= row >= 0 && f->shared_side;
     return HN_OK;
+}
+
+hn_status hn_request_fill(hn_request *r, int32_t row, int32_t field, const char *text, size_t n,
+                          hn_error *err) {
+    const hn_request_column *const f = &r->fields[field];
+    hn_request_table *const over = &r->over[f->table];
+    const size_t at = row < 0 ? 0 : 1 + (size_t)row,
+                 slots = (size_t)r->schema->sources.table_slots[f->table];
+    const list_memory lists = {&over->lists, &over->n_lists, &over->lists_capacity};
+    const bool missing = is_missing(f->missing, text, n);
+    for (int32_t u = 0; u < f->uses; u++) {
+        const hn_source *const source = &r->schema->sources.items[r->order[f->first + u]];
+        const size_t s = (size_t)source->slot, k = at * slots + s;
+        hn_slot *const to = &over->slots[k];
+        if (over->given[k] == GIVEN || over->given[s] == GIVEN) return HN_OK;
+        const hn_status status = put(to, &lists, source, text, n, missing, NULL);
+        if (status == HN_NO_MEMORY) return hn_no_memory(err, "a request's cells");
+        if (status != HN_OK) to->number = NAN;
+        over->given[k] = FILLED;
+        over->used = true;
+    }
+    r->given[field] |= !missing;
+    return HN_OK;
+}
+
+bool hn_request_filled(const hn_request *r, int32_t row, int32_t field) {
+    const hn_request_column *const f = &r->fields[field];
+    if (f->table < 0 || f->uses == 0) return false;
+    const size_t at = row < 0 ? 0 : 1 + (size_t)row,
+                 slots = (size_t)r->schema->sources.table_slots[f->table];
+    const int32_t slot = r->schema->sources.items[r->order[f->first]].slot;
+    return r->over[f->table].given[at * slots + (size_t)slot] == FILLED;
 }
 
 /* ---- Rows ------------------------------------------------------------------------------- */
@@ -292,22 +326,10 @@ static hn_status merge(hn_request *r, int32_t t, hn_error *err) {
     return HN_OK;
 }
 
-static int32_t count_missing(const hn_request *r) {
-    int32_t missing = 0;
-    for (int32_t f = 0; f < r->n_fields; f++) {
-        const int32_t t = r->fields[f].table;
-        if (r->given[f] || r->fields[f].uses == 0) continue;
-        bool lacks = t < 0;
-        for (int32_t i = 0; i < r->rows && !lacks; i++) lacks = r->table_rows[i * r->config->n_tables + t] < 0;
-        missing += lacks;
-    }
-    return missing;
-}
-
 hn_status hn_request_encode(hn_encoded *out, bool *uniform, hn_request *r, hn_error *err) {
     bool given = false;
     join(r);
-    r->missing = count_missing(r);
+    HN_TRY(hn_request_count_missing(r, err));
     for (int32_t t = 0; t < r->config->n_tables; t++) {
         r->items[t] = r->tables->items[t];
         if (r->over[t].used) HN_TRY(merge(r, t, err));

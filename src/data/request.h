@@ -29,6 +29,8 @@ const char *hn_request_field_column(const hn_request *request, int32_t field);
 int32_t hn_request_field_table(const hn_request *request, int32_t field); /* -1: the log */
 /* Between the values of a list in this column; NULL: no list is read from it. */
 const char *hn_request_delimiter(const hn_request *request, int32_t field);
+/* Whether the field's text matters, as of an id: a number alone may be written in any way. */
+bool hn_request_takes_text(const hn_request *request, int32_t field);
 /* The log's column that joins table t; the user's and the item's id (see docs/serving.md);
  * the scenario's column; HN_FIELD_UNKNOWN where there is none. */
 int32_t hn_request_key_field(const hn_request *request, int32_t table);
@@ -42,6 +44,11 @@ void hn_request_begin(hn_request *request);
 /* A cell's text; NULL: absent. HN_BAD_DATA: a number is needed and this is none. */
 hn_status hn_request_set(hn_request *request, int32_t row, int32_t field, const char *text, size_t n,
                          hn_error *err);
+/* The same from behind the request, as from a feature store: only where it gave nothing itself,
+ * to the row or to all; a text that is no number is an absent cell. Of a table's column. */
+hn_status hn_request_fill(hn_request *request, int32_t row, int32_t field, const char *text,
+                          size_t n, hn_error *err);
+bool hn_request_filled(const hn_request *request, int32_t row, int32_t field); /* by that */
 /* So many rows, each with what is shared so far, all of one scenario. */
 hn_status hn_request_rows(hn_request *request, int32_t rows, uint16_t scenario, hn_error *err);
 void hn_request_set_scenario(hn_request *request, int32_t row, uint16_t scenario);
@@ -49,7 +56,28 @@ void hn_request_set_scenario(hn_request *request, int32_t row, uint16_t scenario
 void hn_request_join_scenario(hn_request *request);
 /* Encodes the rows. `uniform`: they have the same inputs of the user's side and context. */
 hn_status hn_request_encode(hn_encoded *out, bool *uniform, hn_request *request, hn_error *err);
-/* After encoding: columns that features read and neither the request nor a table gave. */
+/* After encoding: columns that features read and neither the request nor a table gave, in some
+ * row; and those of one row alone, which are the item's. */
 int32_t hn_request_missing(const hn_request *request);
+int32_t hn_request_row_missing(const hn_request *request, int32_t row);
+
+/* A number that the model reads: a number feature's, or a column's, by name. */
+typedef struct hn_request_number {
+    int32_t table, slot; /* table -1: the log */
+    double missing;      /* what an absent cell stands for; NaN: nothing */
+} hn_request_number;
+bool hn_request_number_find(hn_request_number *out, const hn_request *request, const char *name);
+/* After encoding; NaN: absent. */
+double hn_request_number_of(const hn_request *request, const hn_request_number *number,
+                            int32_t row);
+/* Whether the cell that was given to this row (HN_REQUEST_SHARED: to all) for a table's column is
+ * the table's own; *had: what that is, where it is a number, else NaN. */
+typedef enum hn_given {
+    HN_GIVEN_NOT,   /* none was given, or it is no table's column */
+    HN_GIVEN_NEW,   /* the table has no such key */
+    HN_GIVEN_SAME,
+    HN_GIVEN_OTHER
+} hn_given;
+hn_given hn_request_compare(double *had, const hn_request *request, int32_t row, int32_t field);
 
 #endif

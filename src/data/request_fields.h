@@ -22,7 +22,7 @@ typedef struct hn_request_name {
 
 typedef struct hn_request_table { /* what was given for one table's columns */
     hn_slot *slots;   /* [1 + rows][table slots]; row 0 is shared */
-    uint8_t *given;   /* likewise */
+    uint8_t *given;   /* likewise: 1 by the request, 2 filled in */
     size_t slots_capacity, given_capacity;
     hn_slot *merged;  /* [rows][table slots] */
     uint64_t *lists;  /* of slots, then of merged */
@@ -47,7 +47,8 @@ struct hn_request {
     /* the rows at hand */
     int32_t rows;
     bool varied; /* a row has a shared side's value of its own */
-    int32_t missing;
+    int32_t missing, *row_missing; /* [rows] */
+    size_t row_missing_capacity;
     uint8_t *given;  /* [fields] */
     hn_slot *slots;  /* [1 + rows][log slots] */
     uint64_t *keys;  /* [1 + rows][tables] */
@@ -60,6 +61,8 @@ struct hn_request {
     hn_side_tables overlay;
 };
 
+/* request_values.c: before the tables' rows are merged. */
+hn_status hn_request_count_missing(hn_request *request, hn_error *err);
 hn_status hn_request_name_fields(hn_request *request, hn_error *err);
 
 #endif
