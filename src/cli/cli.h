@@ -64,6 +64,9 @@
     X(COMPLETE, "complete", NULL, "only rows whose windows have all passed")                 \
     X(COLUMNS, "columns", "NAMES", "the features wanted, with commas between [all found]")   \
     X(BAD_LINES, "bad-lines", "N", "skip up to this many lines that cannot be read [0]")     \
+    X(TOLERANCE, "tolerance", "D", "how far off a probability may be [1e-6]")                \
+    X(MODEL, "model", "NAME", "only exposures of this model")                                \
+    X(MODEL_VERSION, "model-version", "V", "only exposures of this version of the model")    \
     X(HELP, "help", NULL, "this text")
 
 typedef enum cli_option {
@@ -95,6 +98,7 @@ typedef struct cli_options {
     size_t n_events;
     const char *columns;
     hn_join_options join; /* all but the events and columns */
+    hn_replay_options replay; /* all but the bad lines, which are join's */
 } cli_options;
 
 typedef struct cli_command {
@@ -172,6 +176,7 @@ void cli_progress_end(cli_progress *progress);
 /* ---- Commands with files of their own (cmd_*.c) ------------------------------------------- */
 
 hn_status cli_run_abtest(const cli_options *options, hn_run *run, hn_error *err);
+hn_status cli_run_replay(const cli_options *options, hn_run *run, hn_error *err);
 hn_status cli_run_join(const cli_options *options, hn_run *run, hn_error *err);
 /* Where a command that leaves no files may spill (commands.c). */
 void cli_use_temp(hn_run *run, const cli_options *options);

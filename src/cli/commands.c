@@ -382,6 +382,23 @@ const cli_command cli_commands[] = {
         .run = cli_run_features,
     },
     {
+        .name = "replay",
+        .usage = "replay EXPOSURES... BUNDLE [OPTIONS]",
+        .summary = "score an exposure log again and find what differs",
+        .description =
+            "Scores the exposures that carry features again with a bundle, as the server does, and\n"
+            "compares: the probabilities with those logged, and the features served with what the\n"
+            "bundle's tables have. Tells the largest difference, the first feature that differs\n"
+            "and the PSI of scores by scenario; the exit code stays 0. docs/experiments.md.\n",
+        .example = "  hinet replay 'exposures/*.zst' models/7.hn --model-version 7\n",
+        .options = CLI_BIT(TOLERANCE) | CLI_BIT(MODEL) | CLI_BIT(MODEL_VERSION) |
+                   CLI_BIT(BAD_LINES) | CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
+        .min_args = 2,
+        .max_args = SIZE_MAX,
+        .missing = "EXPOSURES, or the BUNDLE after them,",
+        .run = cli_run_replay,
+    },
+    {
         .name = "models",
         .usage = "models [OPTIONS]",
         .summary = "the models that can be trained",

@@ -81,6 +81,14 @@ static hn_status parse_confidence(cli_options *out, const char *text, hn_error *
     return HN_OK;
 }
 
+static hn_status parse_tolerance(cli_options *out, const char *text, hn_error *err) {
+    double *const tolerance = &out->replay.tolerance;
+    if (!parse_scaled(tolerance, text, "", 1) || *tolerance <= 0 || *tolerance > 1)
+        return cli_fail(err, HN_USAGE,
+                        "--tolerance: found \"%s\"; expected a number above 0, at most 1", text);
+    return HN_OK;
+}
+
 static hn_status parse_pre_until(cli_options *out, const char *text, hn_error *err) {
     out->abtest.has_pre_until = true;
     return parse_count(&out->abtest.pre_until_ms, "--pre-until", text, err);
@@ -180,6 +188,9 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_COMPLETE: out->join.complete = true; return HN_OK;
     case CLI_COLUMNS: out->columns = value; return HN_OK;
     case CLI_BAD_LINES: return parse_bad_lines(out, value, err);
+    case CLI_TOLERANCE: return parse_tolerance(out, value, err);
+    case CLI_MODEL: out->replay.model = value; return HN_OK;
+    case CLI_MODEL_VERSION: out->replay.version = value; return HN_OK;
     case CLI_OPTIONS: break;
     }
     return HN_OK;
