@@ -15,7 +15,9 @@ typedef enum hn_stream {
     HN_STREAM_FOLD,
     HN_STREAM_SIMULATE,
     HN_STREAM_TEST,
-    HN_STREAM_PROFILE
+    HN_STREAM_PROFILE,
+    HN_STREAM_CALIBRATION,
+    HN_STREAM_GOLDEN
 } hn_stream;
 
 /* 64 well-mixed bits (two rounds of a splitmix64-style finaliser over the inputs). */

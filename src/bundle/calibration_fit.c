@@ -19,12 +19,13 @@ typedef struct sample {
 
 static double weight_of(const sample *s, int64_t i) { return s->w ? s->w[i] : 1; }
 
-/* ---- Platt ------------------------------------------------------------------------------------ */
+/* ---- Platt ------------------------------------------------------------------------------------
+ */
 
 typedef struct platt {
-    double mean, scale;         /* z = (x - mean) / scale */
-    double target_0, target_1;  /* Platt's */
-    bool shift_only;            /* the slope stays where it is */
+    double mean, scale;        /* z = (x - mean) / scale */
+    double target_0, target_1; /* Platt's */
+    bool shift_only;           /* the slope stays where it is */
 } platt;
 
 typedef struct slope { /* p = sigmoid(a·z + b) */
@@ -131,9 +132,10 @@ static void fit_platt(hn_calibration_cell *cell, const sample *s) {
     cell->fitted = isfinite(cell->a) && isfinite(cell->b);
 }
 
-/* ---- Isotonic ---------------------------------------------------------------------------------- */
+/* ---- Isotonic ----------------------------------------------------------------------------------
+ */
 
-typedef struct block { /* neighbours that have one value */
+typedef struct block {  /* neighbours that have one value */
     double first, last; /* logits */
     double y, w;        /* Σ w·y, Σ w */
 } block;
@@ -208,7 +210,8 @@ static hn_status fit_isotonic(hn_calibration_cell *cell, const sample *s, hn_err
     return status;
 }
 
-/* ---- The interface ------------------------------------------------------------------------------ */
+/* ---- The interface ------------------------------------------------------------------------------
+ */
 
 hn_status hn_calibration_fit(hn_calibration *calibration, int32_t scenario, int32_t task,
                              const double *logits, const uint8_t *labels, const double *weights,

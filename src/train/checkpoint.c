@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "bundle/bundle.h"
+#include "train/heldout.h"
 #include "train/training.h"
 
 /* ---- Which training it is ---------------------------------------------------------------- */
@@ -169,16 +170,18 @@ hn_status hn_training_load(hn_training *job, bool *found, hn_error *err) {
 static void add_state(void *user, hn_packer *packer) { hn_state_save(user, packer); }
 
 hn_status hn_training_write_bundle(hn_training *job, const char *path, const json_t *metrics,
-                                   hn_error *err) {
-    const hn_bundle_parts parts = {.config = job->config,
-                                   .schema = hn_dataset_schema(job->dataset),
-                                   .tables = hn_dataset_tables(job->dataset),
-                                   .plan = job->trainer->plan,
-                                   .params = &job->trainer->params,
-                                   .metrics = metrics,
-                                   .card = hn_dataset_card(job->dataset),
-                                   .extra = job->config->train.keep_optimizer ? add_state : NULL,
-                                   .user = job->trainer->state};
+                                   const hn_heldout *heldout, hn_error *err) {
+    hn_bundle_parts parts = {.config = job->config,
+                             .schema = hn_dataset_schema(job->dataset),
+                             .tables = hn_dataset_tables(job->dataset),
+                             .plan = job->trainer->plan,
+                             .params = &job->trainer->params,
+                             .metrics = metrics,
+                             .card = hn_dataset_card(job->dataset),
+                             .extra = job->config->train.keep_optimizer ? add_state : NULL,
+                             .user = job->trainer->state};
+    if (heldout) parts.calibration = hn_heldout_calibration(heldout);
+    if (heldout) parts.profile = hn_heldout_profile(heldout);
     return hn_bundle_write(path, &parts, err);
 }
 

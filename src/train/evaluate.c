@@ -44,20 +44,28 @@ static hn_status advance(meter *m, int32_t rows, hn_error *err) {
 
 /* ---- A split ----------------------------------------------------------------------------- */
 
+typedef struct watcher {
+    hn_scored_rows watch; /* NULL: nobody */
+    void *user;
+} watcher;
+
 static hn_status score_batches(hn_metrics *metrics, hn_scoring *scoring, hn_batcher *batcher,
-                               meter *m, hn_error *err) {
+                               const watcher *w, meter *m, hn_error *err) {
     hn_batcher_start(batcher, -1);
     for (;;) {
         const hn_rows *rows;
         HN_TRY(hn_batcher_next(&rows, batcher, err));
         if (!rows) return HN_OK;
         HN_TRY(hn_scoring_add(scoring, metrics, rows, err));
+        if (w->watch) HN_TRY(w->watch(w->user, rows, hn_scoring_logits(scoring), err));
         HN_TRY(advance(m, rows->rows, err));
     }
 }
 
 hn_status hn_trainer_evaluate(hn_cell_metrics *out, hn_trainer *trainer, const hn_dataset *dataset,
-                              hn_split split, const hn_run *run, hn_error *err) {
+                              hn_split split, hn_scored_rows watch, void *user, const hn_run *run,
+                              hn_error *err) {
+    const watcher w = {watch, user};
     const hn_layout *const layout = hn_plan_layout(trainer->infer);
     const bool gauc = trainer->config->report.gauc && trainer->config->user_column;
     hn_scorer *scorer = NULL;
@@ -74,7 +82,7 @@ hn_status hn_trainer_evaluate(hn_cell_metrics *out, hn_trainer *trainer, const h
                                   hn_metrics_budget(run), hn_run_dir(run), err));
     HN_TRY_GOTO(status, end, hn_batcher_create(&batcher, dataset, split, BATCH_ROWS, 1, 0, err));
     meter m = {.run = run, .total = (double)hn_dataset_rows(dataset, split), .started = now()};
-    HN_TRY_GOTO(status, end, score_batches(metrics, scoring, batcher, &m, err));
+    HN_TRY_GOTO(status, end, score_batches(metrics, scoring, batcher, &w, &m, err));
     HN_TRY_GOTO(status, end, hn_metrics_finish(out, metrics, err));
 end:
     hn_batcher_free(batcher);

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "train/heldout.h"
 #include "train/results.h"
 #include "train/training.h"
 
@@ -27,10 +28,11 @@ static json_t *model_json(const hn_training *job) {
 
 /* Adds the metrics of a split, or null where it has no rows. */
 static hn_status add_split(json_t *results, hn_training *job, hn_split split, const char *name,
-                           hn_error *err) {
+                           hn_heldout *heldout, hn_error *err) {
     json_t *result = json_null();
     if (hn_dataset_rows(job->dataset, split) > 0) {
-        HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, split, job->run, err));
+        HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, split,
+                                   heldout ? hn_heldout_add : NULL, heldout, job->run, err));
         hn_results_warn(job->cells, job->config, name, job->run);
         result = hn_results_json(job->cells, job->config);
     }
@@ -42,7 +44,7 @@ static json_t *record_number(const hn_training *job, int64_t record, const char 
     return json_incref(json_object_get(json_array_get(job->epochs, (size_t)record), key));
 }
 
-static hn_status best_results(json_t **out, hn_training *job, hn_error *err) {
+static hn_status best_results(json_t **out, hn_training *job, hn_heldout *heldout, hn_error *err) {
     const int64_t last = (int64_t)json_array_size(job->epochs) - 1;
     const int64_t best = job->at.best_record >= 0 ? job->at.best_record : last;
     *out = json_pack("{s:O, s:o, s:o*, s:o*, s:o*}", "epochs", job->epochs, "model",
@@ -50,8 +52,8 @@ static hn_status best_results(json_t **out, hn_training *job, hn_error *err) {
                      record_number(job, best, "step"), "epochs_trained",
                      record_number(job, last, "epoch"));
     if (!*out) return hn_no_memory(err, "the results");
-    HN_TRY(add_split(*out, job, HN_VALIDATION, "validation", err));
-    return add_split(*out, job, HN_TEST, "test", err);
+    HN_TRY(add_split(*out, job, HN_VALIDATION, "validation", heldout, err));
+    return add_split(*out, job, HN_TEST, "test", NULL, err);
 }
 
 /* The metrics in last.hn are the last evaluation's: the test split is read with the best
@@ -60,7 +62,7 @@ static hn_status write_last(hn_training *job, hn_error *err) {
     json_t *const metrics =
         json_pack("{s:O, s:o}", "epochs", job->epochs, "model", model_json(job));
     if (!metrics) return hn_no_memory(err, "the results");
-    const hn_status status = hn_training_write_bundle(job, job->last_path, metrics, err);
+    const hn_status status = hn_training_write_bundle(job, job->last_path, metrics, NULL, err);
     json_decref(metrics);
     return status;
 }
@@ -74,12 +76,22 @@ static hn_status log_end(hn_training *job, const json_t *results, hn_error *err)
                           err);
 }
 
-static hn_status finish(json_t **results, hn_training *job, hn_error *err) {
+static hn_status finish_with(json_t **results, hn_training *job, hn_heldout *heldout,
+                             hn_error *err) {
     HN_TRY(write_last(job, err));
     if (job->at.best_record >= 0) HN_TRY(hn_training_read_bundle(job, job->best_path, err));
-    HN_TRY(best_results(results, job, err));
-    HN_TRY(hn_training_write_bundle(job, job->best_path, *results, err));
+    HN_TRY(best_results(results, job, heldout, err));
+    HN_TRY(hn_heldout_finish(heldout, err));
+    HN_TRY(hn_training_write_bundle(job, job->best_path, *results, heldout, err));
     return log_end(job, *results, err);
+}
+
+static hn_status finish(json_t **results, hn_training *job, hn_error *err) {
+    hn_heldout *heldout;
+    HN_TRY(hn_heldout_create(&heldout, job->config, hn_plan_layout(job->trainer->plan), err));
+    const hn_status status = finish_with(results, job, heldout, err);
+    hn_heldout_free(heldout);
+    return status;
 }
 
 hn_status hn_training_finish(hn_report **out, hn_training *job, hn_error *err) {

@@ -120,7 +120,7 @@ static hn_status judge(hn_training *job, hn_error *err) {
         json_pack("{s:o, s:O}", "validation", hn_results_json(job->cells, job->config), "epochs",
                   job->epochs);
     if (!metrics) return hn_no_memory(err, "the metrics");
-    const hn_status status = hn_training_write_bundle(job, job->best_path, metrics, err);
+    const hn_status status = hn_training_write_bundle(job, job->best_path, metrics, NULL, err);
     json_decref(metrics);
     if (status != HN_OK) return status;
     at->best = metric;
@@ -131,8 +131,8 @@ static hn_status judge(hn_training *job, hn_error *err) {
 
 static hn_status evaluate(hn_training *job, hn_error *err) {
     if (job->validates)
-        HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, HN_VALIDATION, job->run,
-                                   err));
+        HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, HN_VALIDATION, NULL,
+                                   NULL, job->run, err));
     json_t *const record = make_record(job);
     if (!record || json_array_append_new(job->epochs, record) != 0)
         return hn_no_memory(err, "the record of epochs");

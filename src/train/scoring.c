@@ -94,6 +94,8 @@ static void score_slice(void *user, int64_t item, int32_t worker) {
                            scoring->scorer, scoring->scratch[worker], &rows, err);
 }
 
+const hn_real *hn_scoring_logits(const hn_scoring *scoring) { return scoring->logits; }
+
 hn_status hn_scoring_add(hn_scoring *scoring, hn_metrics *metrics, const hn_rows *rows,
                          hn_error *err) {
     const size_t n = (size_t)rows->rows * (size_t)scoring->layout->tasks;

@@ -14,6 +14,8 @@ void hn_scoring_free(hn_scoring *scoring);
 /* Scores rows in any order and adds them to the metrics. */
 hn_status hn_scoring_add(hn_scoring *scoring, hn_metrics *metrics, const hn_rows *rows,
                          hn_error *err);
+/* The logits [rows][T] of the rows added last. */
+const hn_real *hn_scoring_logits(const hn_scoring *scoring);
 
 /* A share of the run's memory for the metrics' sorting. */
 int64_t hn_metrics_budget(const hn_run *run);

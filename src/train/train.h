@@ -59,8 +59,12 @@ hn_status hn_trainer_step(double *loss, hn_trainer *trainer, const hn_rows *batc
                           double rate_scale, hn_error *err);
 /* Computes what depends on parameters alone; after parameters were set from outside. */
 hn_status hn_trainer_stage(hn_trainer *trainer, hn_error *err);
-/* Scores a split with the current parameters. */
+/* Scores a split with the current parameters. `watch`, unless it is NULL, is shown every batch
+ * with its logits [rows][T], in the dataset's order of batches. */
+typedef hn_status (*hn_scored_rows)(void *user, const hn_rows *rows, const hn_real *logits,
+                                    hn_error *err);
 hn_status hn_trainer_evaluate(hn_cell_metrics *out, hn_trainer *trainer, const hn_dataset *dataset,
-                              hn_split split, const hn_run *run, hn_error *err);
+                              hn_split split, hn_scored_rows watch, void *user, const hn_run *run,
+                              hn_error *err);
 
 #endif

@@ -64,8 +64,10 @@ hn_status hn_training_save(hn_training *job, hn_error *err);
 /* Goes on from the checkpoint; `*found` false where there is none. */
 hn_status hn_training_load(hn_training *job, bool *found, hn_error *err);
 void hn_training_identify(hn_training *job);
+/* `heldout` NULL: without what only the end of a training knows. */
+struct hn_heldout;
 hn_status hn_training_write_bundle(hn_training *job, const char *path, const json_t *metrics,
-                                   hn_error *err);
+                                   const struct hn_heldout *heldout, hn_error *err);
 /* The parameters (and state, when kept) of a bundle of this training. */
 hn_status hn_training_read_bundle(hn_training *job, const char *path, hn_error *err);
 

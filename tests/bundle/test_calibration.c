@@ -53,8 +53,8 @@ static void platt_has_a_zero_gradient(void **state) {
         for (int i = 0; i < N; i++) of[r.y[i]] += weighted ? r.w[i] : 1;
         const double target[2] = {1 / (of[0] + 2), (of[1] + 1) / (of[1] + 2)};
         for (int i = 0; i < N; i++) {
-            const double slack = (weighted ? r.w[i] : 1) *
-                                 (1 / (1 + exp(-a * r.x[i] - b)) - target[r.y[i]]);
+            const double slack =
+                (weighted ? r.w[i] : 1) * (1 / (1 + exp(-a * r.x[i] - b)) - target[r.y[i]]);
             da += slack * r.x[i];
             db += slack;
         }
@@ -247,7 +247,8 @@ static void allocations_that_fail_are_told(void **state) {
     }
 }
 
-/* ---- A bundle with one ------------------------------------------------------------------------- */
+/* ---- A bundle with one -------------------------------------------------------------------------
+ */
 
 static void a_bundle_gives_probabilities(void **state) {
     (void)state;
@@ -284,16 +285,16 @@ static void sampled_negatives_are_corrected_for(void **state) {
     hn_bundle *bundle;
     assert_true(hn_unsample(0.25, 1) == 0.25);
     assert_true(fabs(hn_unsample(0.5, 0.25) - 0.2) < 1e-15);
-    assert_true(hn_unsample(1, 0.1) == 1 && hn_unsample(0, 0.1) == 0);
-    const char *const sampled[] = {"sampling=0.1"};
+    assert_true(fabs(hn_unsample(1, 0.1) - 1) < 1e-15 && hn_unsample(0, 0.1) == 0);
+    const char *const sampled[] = {"log={files: log.csv, sampling: 0.1}"};
     world_make_with(&w, WORLD_HINET, sampled, 1);
     assert_ok(hn_bundle_open(&bundle, w.bundle_path, &err));
     const double p = (double)hn_sigmoid((hn_real)-0.5), odds = 0.1 * p / (1 - p);
     const double right = odds / (1 + odds);
     assert_true(fabs(hn_bundle_probability(bundle, 0, 0, -0.5, false) - right) < 1e-15);
     assert_true(hn_bundle_uncorrected(bundle, 0, 0, -0.5, false) == p);
-    assert_true(
-        fabs(hn_bundle_probability(bundle, HN_SCENARIO_UNKNOWN, 0, -0.5, true) - right) < 1e-12);
+    assert_true(fabs(hn_bundle_probability(bundle, HN_SCENARIO_UNKNOWN, 0, -0.5, true) - right) <
+                1e-12);
     hn_bundle_close(bundle);
     world_free(&w);
 }
