@@ -219,9 +219,9 @@ static void clean_ramps_only_add_users(void **state) {
     ramps(2, 0, fine, 15);
     ramps(2, 500, fine, 15);
     ramps(3, 0, coarse, 8);
-    ramps(3, 777, rough, 6);
-    ramps(4, 0, rough, 6);
-    ramps(5, 0, rough + 1, 4);
+    ramps(3, 777, rough + 1, 5);
+    ramps(4, 0, rough, 5);
+    ramps(5, 0, rough + 1, 3);
 }
 
 static void the_documented_example_holds(void **state) {
