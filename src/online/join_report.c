@@ -16,43 +16,62 @@ static json_t *time_or_null(int64_t ms, bool has) { return has ? json_integer(ms
 /* ---- JSON ---------------------------------------------------------------------------------------
  */
 
+static void set(json_t *json, const char *name, uint64_t count) {
+    json_object_set_new(json, name, json_integer((json_int_t)count));
+}
+
 static json_t *event_json(const hn_join_state *join, size_t e) {
     const hn_join_event_counts *const c = &join->counts[e];
-    const hn_join_event *const o = &join->options->events[e];
     const double rate = rate_of(c);
-#define count(x) (json_int_t)(x)
-    json_t *const json = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
-        "s:b}",
-        "task", o->task, "window_ms", count(o->window_ms), "positives", count(c->ones), "zeros",
-        count(c->zeros), "immature", count(c->immature), "open_positives", count(c->open_ones),
-        "rate", isnan(rate) ? json_null() : json_real(rate), "events", count(c->events), "matched",
-        count(c->matched), "duplicates", count(c->duplicates), "early", count(c->early), "late",
-        count(c->late), "unknown_request", count(c->unknown_request), "unknown_item",
-        count(c->unknown_item), "first_ms", time_or_null(c->first_ms, c->events > 0), "last_ms",
-        time_or_null(c->last_ms, c->events > 0), "ends_early", hn_join_ends_early(join, e));
-    if (json)
-        json_object_set_new(json, "unmatched",
-                            json_integer(count(c->unknown_request + c->unknown_item)));
-    if (json && c->has_value) json_object_set_new(json, "value", json_real(c->value));
+    json_t *const json = json_object();
+    json_object_set_new(json, "task", json_string(join->options->events[e].task));
+    set(json, "window_ms", (uint64_t)join->options->events[e].window_ms);
+    set(json, "positives", c->ones);
+    set(json, "open_positives", c->open_ones);
+    set(json, "zeros", c->zeros);
+    set(json, "immature", c->immature);
+    json_object_set_new(json, "rate", isnan(rate) ? json_null() : json_real(rate));
+    if (c->has_value) json_object_set_new(json, "value", json_real(c->value));
+    set(json, "events", c->events);
+    set(json, "matched", c->matched);
+    set(json, "duplicates", c->duplicates);
+    set(json, "early", c->early);
+    set(json, "late", c->late);
+    set(json, "unmatched", c->unknown_request + c->unknown_item);
+    set(json, "unknown_request", c->unknown_request);
+    set(json, "unknown_item", c->unknown_item);
+    json_object_set_new(json, "first_ms", time_or_null(c->first_ms, c->events > 0));
+    json_object_set_new(json, "last_ms", time_or_null(c->last_ms, c->events > 0));
+    json_object_set_new(json, "ends_early", json_boolean(hn_join_ends_early(join, e)));
+    return json;
+}
+
+static json_t *exposures_json(const hn_join_state *join) {
+    json_t *const json = json_object();
+    set(json, "lines", join->lines);
+    set(json, "requests", join->requests);
+    set(json, "items", join->items);
+    set(json, "duplicate_requests", join->duplicate_requests);
+    set(json, "duplicate_items", join->duplicate_items);
+    json_object_set_new(json, "first_ms", time_or_null(join->first_ms, join->lines > 0));
+    json_object_set_new(json, "last_ms", time_or_null(join->last_ms, join->lines > 0));
     return json;
 }
 
 static json_t *report_json(const hn_join_state *join) {
-    json_t *const events = json_array(), *const bad = json_array();
+    json_t *const json = json_object(), *const events = json_array(), *const bad = json_array();
     for (size_t e = 0; e < join->options->n_events; e++)
         json_array_append_new(events, event_json(join, e));
     for (int32_t i = 0; i < join->n_examples; i++)
         json_array_append_new(bad, json_string(join->examples[i]));
-    return json_pack("{s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:o, s:o}, s:o, s:I, s:o}",
-                     "rows", count(join->n_rows), "open_rows", count(join->open_rows), "now_ms",
-                     count(join->now_ms), "exposures", "lines", count(join->lines), "requests",
-                     count(join->requests), "items", count(join->items), "duplicate_requests",
-                     count(join->duplicate_requests), "duplicate_items",
-                     count(join->duplicate_items), "first_ms",
-                     time_or_null(join->first_ms, join->lines > 0), "last_ms",
-                     time_or_null(join->last_ms, join->lines > 0), "events", events, "bad_lines",
-                     count(join->bad), "bad_examples", bad);
+    set(json, "rows", join->n_rows);
+    set(json, "open_rows", join->open_rows);
+    json_object_set_new(json, "now_ms", time_or_null(join->now_ms, join->now_ms >= 0));
+    json_object_set_new(json, "exposures", exposures_json(join));
+    json_object_set_new(json, "events", events);
+    set(json, "bad_lines", join->bad);
+    json_object_set_new(json, "bad_examples", bad);
+    return json;
 }
 
 /* ---- Text
@@ -66,10 +85,10 @@ static void show_time(char out[32], int64_t ms) {
 }
 
 static void add_counts(hn_text *text, const hn_join_state *join) {
-    char first[32], last[32], now[32];
-    show_time(first, join->first_ms);
-    show_time(last, join->last_ms);
-    show_time(now, join->now_ms);
+    char first[32] = "", last[32] = "", now[32] = "?";
+    if (join->lines > 0) show_time(first, join->first_ms);
+    if (join->lines > 0) show_time(last, join->last_ms);
+    if (join->now_ms >= 0) show_time(now, join->now_ms);
 #define n(x) (unsigned long long)(x)
     hn_text_add(text, "%llu rows of %llu requests", n(join->n_rows), n(join->requests));
     if (join->lines > 0) hn_text_add(text, ", shown %s to %s", first, last);
