@@ -191,7 +191,11 @@ static hn_status read_table(pusher *p, const hn_config *config, const hn_run *ru
                                   .user = p};
         status = hn_chunks_read(&p->bytes_read, &job, p->n_slots, pool, run, err);
     }
-    if (status == HN_OK) status = take_answers(p, 0, 0, err);
+    /* Of a table with a bad row, what came before it is written. */
+    if (status == HN_OK || status == HN_BAD_DATA) {
+        const hn_status last = take_answers(p, 0, 0, status == HN_OK ? err : NULL);
+        if (status == HN_OK) status = last;
+    }
     hn_pool_free(pool);
     hn_paths_free(&paths);
     return status;

@@ -24,6 +24,7 @@ typedef struct maker {
 
 static bool no_memory(hn_feature_rows *out) {
     out->status = HN_NO_MEMORY;
+    out->n = 0; /* their text is gone */
     snprintf(out->bad, sizeof out->bad, "out of memory for the commands of a table");
     return false;
 }
