@@ -235,6 +235,8 @@ typedef struct hn_join_options {
     const char *const *columns; /* the features wanted; NULL: all that are found */
     size_t n_columns;
     int64_t bad_lines; /* more than this many is an error */
+    const char *const *renames; /* "OLD=NEW": a column's name in the log that is written */
+    size_t n_renames;
 } hn_join_options;
 /* Joins exposure logs (files or patterns) with what the users did, by request and item, to a
  * training log: CSV through `write`, a row for each item shown, in order of time. An outcome

@@ -64,6 +64,8 @@
     X(COMPLETE, "complete", NULL, "only rows whose windows have all passed")                 \
     X(COLUMNS, "columns", "NAMES", "the features wanted, with commas between [all found]")   \
     X(BAD_LINES, "bad-lines", "N", "skip up to this many lines that cannot be read [0]")     \
+    X(RENAME, "rename", "OLD=NEW",                                                           \
+      "another name for a column, as in user=user_id; may be given several times")           \
     X(TOLERANCE, "tolerance", "D", "how far off a probability may be [1e-6]")                \
     X(MODEL, "model", "NAME", "only exposures of this model")                                \
     X(MODEL_VERSION, "model-version", "V", "only exposures of this version of the model")    \
@@ -97,6 +99,7 @@ typedef struct cli_options {
     const char **events; /* TASK=FILES:WINDOW */
     size_t n_events;
     const char *columns;
+    const char **renames;  /* OLD=NEW */
     hn_join_options join; /* all but the events and columns */
     hn_replay_options replay; /* all but the bad lines, which are join's */
 } cli_options;

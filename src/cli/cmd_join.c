@@ -96,6 +96,7 @@ hn_status cli_run_join(const cli_options *options, hn_run *run, hn_error *err) {
         with.n_events = options->n_events;
         with.columns = columns.items;
         with.n_columns = columns.n;
+        with.renames = options->renames;
         status = join(&with, options, run, err);
     }
     for (size_t e = 0; files && e < options->n_events; e++) free_list(&files[e]);

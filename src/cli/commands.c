@@ -341,8 +341,8 @@ const cli_command cli_commands[] = {
         .example = "  hinet join 'exposures/*.zst' --event click=clicks.csv:30m \\\n"
                    "    --event order=orders.jsonl:7d --out joined.csv\n",
         .options = CLI_BIT(EVENT) | CLI_BIT(NOW) | CLI_BIT(SKEW) | CLI_BIT(COMPLETE) |
-                   CLI_BIT(COLUMNS) | CLI_BIT(BAD_LINES) | CLI_BIT(OUT) | CLI_BIT(TEMP) |
-                   CLI_BIT(MEMORY) | CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
+                   CLI_BIT(COLUMNS) | CLI_BIT(RENAME) | CLI_BIT(BAD_LINES) | CLI_BIT(OUT) |
+                   CLI_BIT(TEMP) | CLI_BIT(MEMORY) | CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
         .min_args = 1,
         .max_args = SIZE_MAX,
         .missing = "EXPOSURES",

@@ -188,6 +188,7 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_COMPLETE: out->join.complete = true; return HN_OK;
     case CLI_COLUMNS: out->columns = value; return HN_OK;
     case CLI_BAD_LINES: return parse_bad_lines(out, value, err);
+    case CLI_RENAME: out->renames[out->join.n_renames++] = value; return HN_OK;
     case CLI_TOLERANCE: return parse_tolerance(out, value, err);
     case CLI_MODEL: out->replay.model = value; return HN_OK;
     case CLI_MODEL_VERSION: out->replay.version = value; return HN_OK;
@@ -279,7 +280,8 @@ hn_status cli_options_parse(cli_options *out, const cli_command *command, int ar
     out->args = calloc(words, sizeof *out->args);
     out->sets = calloc(words, sizeof *out->sets);
     out->events = calloc(words, sizeof *out->events);
-    const hn_status status = out->args && out->sets && out->events
+    out->renames = calloc(words, sizeof *out->renames);
+    const hn_status status = out->args && out->sets && out->events && out->renames
                                  ? take_words(out, command, argc, argv, err)
                                  : cli_fail(err, HN_NO_MEMORY, "no memory for the command line");
     if (status != HN_OK) cli_options_free(out);
@@ -290,5 +292,6 @@ void cli_options_free(cli_options *options) {
     free(options->args);
     free(options->sets);
     free(options->events);
+    free(options->renames);
     *options = (cli_options){0};
 }

@@ -49,6 +49,46 @@ static hn_status check_task(const hn_join_options *options, size_t e, hn_error *
     return HN_OK;
 }
 
+static bool is_renamed(const hn_join_options *o, const char *name) {
+    for (size_t i = 0; i < o->n_renames; i++)
+        if (strncmp(o->renames[i], name, strlen(name)) == 0 && o->renames[i][strlen(name)] == '=')
+            return true;
+    return false;
+}
+
+static bool is_task_column(const hn_join_options *o, const char *name) {
+    for (size_t e = 0; e < o->n_events; e++) {
+        const size_t n = strlen(o->events[e].task);
+        if (strncmp(name, o->events[e].task, n) == 0 &&
+            (name[n] == '\0' || strcmp(name + n, "_value") == 0))
+            return true;
+    }
+    return false;
+}
+
+/* OLD=NEW: a new name may not be another's that stays. */
+static hn_status check_rename(const hn_join_options *o, size_t i, hn_error *err) {
+    const char *const equals = strchr(o->renames[i], '='), *const to = equals ? equals + 1 : "";
+    if (!equals || equals == o->renames[i] || !hn_text_is_name(to))
+        return hn_fail(err, HN_USAGE,
+                       "join: found the renaming \"%.300s\"; expected OLD=NEW, as in user=user_id",
+                       o->renames[i]);
+    bool taken = is_task_column(o, to);
+    for (int c = 0; c < HN_JOIN_FIXED; c++)
+        taken = taken || (strcmp(to, hn_join_fixed[c]) == 0 && !is_renamed(o, hn_join_fixed[c]));
+    for (size_t k = 0; k < i; k++) {
+        const char *const other = strchr(o->renames[k], '=');
+        taken = taken || strcmp(other + 1, to) == 0;
+        if ((size_t)(other - o->renames[k]) == (size_t)(equals - o->renames[i]) &&
+            memcmp(o->renames[k], o->renames[i], (size_t)(equals - o->renames[i])) == 0)
+            return hn_fail(err, HN_USAGE, "join: \"%.300s\" renames a column for the second time",
+                           o->renames[i]);
+    }
+    return taken ? hn_fail(err, HN_USAGE, "join: \"%.300s\": a column of that name is already there",
+                           o->renames[i])
+                 : HN_OK;
+}
+
 static hn_status check_options(const hn_join_options *o, hn_error *err) {
     if (o->n_events < 1 || o->n_events > HN_JOIN_EVENTS_MAX)
         return hn_fail(err, HN_USAGE, "join: found %zu events; expected 1 to %d", o->n_events,
@@ -61,6 +101,7 @@ static hn_status check_options(const hn_join_options *o, hn_error *err) {
                            "1 at least",
                            o->events[e].task, (long long)o->events[e].window_ms);
     }
+    for (size_t i = 0; i < o->n_renames; i++) HN_TRY(check_rename(o, i, err));
     if (o->skew_ms < 0 || o->skew_ms >= HN_JOIN_TIME_MAX || o->bad_lines < 0 ||
         (o->has_now && (o->now_ms < 0 || o->now_ms >= HN_JOIN_TIME_MAX)))
         return hn_fail(err, HN_USAGE, "join: a time or a limit is negative or too large");

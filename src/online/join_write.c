@@ -14,7 +14,8 @@ typedef struct writing {
     hn_join_cell *cells;
     hn_join_window shared, own;
     hn_text out;
-    json_t *taken; /* names of the header */
+    json_t *taken;   /* names of the header */
+    json_t *renames; /* old name → new one, of those not met yet */
     hn_write write;
     void *user;
 } writing;
@@ -52,23 +53,61 @@ static hn_status flush(writing *w, size_t least, hn_error *err) {
 /* ---- The header
  * ----------------------------------------------------------------------------------- */
 
+/* The new name of a column, which `taken` has already; false: it keeps its own. */
+static bool rename_to(char text[NAME_BYTES], writing *w) {
+    const json_t *const to = json_object_get(w->renames, text);
+    if (!to) return false;
+    char old[NAME_BYTES];
+    strcpy(old, text);
+    snprintf(text, NAME_BYTES, "%s", json_string_value(to));
+    (void)json_object_del(w->renames, old);
+    return true;
+}
+
 /* A name that is taken gets its group before it ("item_position") and, should that be taken
  * too, underscores behind it. */
 static hn_status add_name(writing *w, const char *before, const char *name, const char *after,
                           const char *group, hn_error *err) {
     char text[NAME_BYTES];
     snprintf(text, sizeof text - 64, "%s%s%s", before, name, after);
-    if (json_object_get(w->taken, text))
-        snprintf(text, sizeof text - 64, "%s_%s%s%s", group, before, name, after);
-    for (int i = 0; i < 60 && json_object_get(w->taken, text); i++) strcat(text, "_");
-    if (json_object_set_new(w->taken, text, json_true()) != 0)
-        return hn_no_memory(err, "the header");
+    if (!rename_to(text, w)) {
+        if (json_object_get(w->taken, text))
+            snprintf(text, sizeof text - 64, "%s_%s%s%s", group, before, name, after);
+        for (int i = 0; i < 60 && json_object_get(w->taken, text); i++) strcat(text, "_");
+        if (!rename_to(text, w) && json_object_set_new(w->taken, text, json_true()) != 0)
+            return hn_no_memory(err, "the header");
+    }
     if (w->out.length > 0) hn_text_bytes(&w->out, ",", 1);
     add_cell(&w->out, text, strlen(text));
     return HN_OK;
 }
 
-/* The tasks' names stand last in the header and come first when names are given out. */
+static hn_status reserve_renames(writing *w, hn_error *err) {
+    const hn_join_options *const o = w->join->options;
+    for (size_t i = 0; i < o->n_renames; i++) {
+        const char *const equals = strchr(o->renames[i], '=');
+        if (json_object_set_new(w->taken, equals + 1, json_true()) != 0 ||
+            json_object_setn_new(w->renames, o->renames[i], (size_t)(equals - o->renames[i]),
+                                 json_string(equals + 1)) != 0)
+            return hn_no_memory(err, "the header");
+    }
+    return HN_OK;
+}
+
+static hn_status check_renames(const writing *w, hn_error *err) {
+    const char *name;
+    json_t *to;
+    json_object_foreach(w->renames, name, to) {
+        const char *const near =
+            hn_did_you_mean(name, hn_join_fixed, sizeof hn_join_fixed / sizeof *hn_join_fixed);
+        return hn_fail(err, HN_USAGE, "join: the log has no column \"%.200s\" to rename%s%s%s",
+                       name, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
+    return HN_OK;
+}
+
+/* The tasks' names stand last in the header and come first when names are given out, and so do
+ * new names. */
 static hn_status reserve(writing *w, hn_error *err) {
     const hn_join_options *const o = w->join->options;
     for (size_t e = 0; e < o->n_events; e++) {
@@ -78,7 +117,7 @@ static hn_status reserve(writing *w, hn_error *err) {
             json_object_set_new(w->taken, value, json_true()) != 0)
             return hn_no_memory(err, "the header");
     }
-    return HN_OK;
+    return reserve_renames(w, err);
 }
 
 static hn_status write_head(writing *w, hn_error *err) {
@@ -91,6 +130,7 @@ static hn_status write_head(writing *w, hn_error *err) {
         HN_TRY(add_name(w, column->group == HN_JOIN_ARMS ? "arm_" : "", column->name, "",
                         groups[column->group], err));
     }
+    HN_TRY(check_renames(w, err));
     for (size_t e = 0; e < join->options->n_events; e++) {
         hn_text_bytes(&w->out, ",", 1);
         const char *const task = join->options->events[e].task;
@@ -143,7 +183,8 @@ static hn_status write_all(writing *w, hn_error *err) {
     HN_TRY(hn_join_columns_order(&w->order, &join->columns, err));
     w->cells = hn_alloc((size_t)(HN_JOIN_FIXED + join->columns.n), sizeof *w->cells);
     w->taken = json_object();
-    if (!w->cells || !w->taken) return hn_no_memory(err, "the header");
+    w->renames = json_object();
+    if (!w->cells || !w->taken || !w->renames) return hn_no_memory(err, "the header");
     HN_TRY(write_head(w, err));
     for (uint64_t i = 0;; i++) {
         if (i % 4096 == 0 && hn_stopped(join->run))
@@ -164,5 +205,6 @@ hn_status hn_join_write(hn_join_state *join, hn_write write, void *user, hn_erro
     hn_free(w.own.bytes);
     hn_text_free(&w.out);
     json_decref(w.taken);
+    json_decref(w.renames);
     return status;
 }
