@@ -178,7 +178,7 @@ static hn_status end_row(reading *r, int32_t columns, const hn_error *fault, hn_
         (void)hn_fail(
             &why, HN_BAD_DATA, "%s:%llu:%d: found %d columns; expected %d as in the header",
             r->file, (unsigned long long)r->line,
-            (int)(columns < r->columns ? columns : r->columns), (int)columns, (int)r->columns);
+            (int)(columns < r->columns ? columns : r->columns) + 1, (int)columns, (int)r->columns);
     if (why.status != HN_OK) return hn_join_bad_line(r->join, &why, err);
     return take_event(r, err);
 }
