@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "data/dataset_types.h"
 #include "data/fingerprint.h"
+#include "data/samples.h"
 
 static hn_status damaged(const hn_dataset *dataset, const char *what, hn_error *err) {
     return hn_fail(
@@ -18,6 +19,7 @@ static hn_status damaged(const hn_dataset *dataset, const char *what, hn_error *
 void hn_dataset_close(hn_dataset *dataset) {
     if (!dataset) return;
     json_decref(dataset->card);
+    json_decref(dataset->samples);
     hn_free(dataset->blocks);
     hn_codes_free(dataset->codes);
     hn_schema_free(dataset->schema);
@@ -139,6 +141,17 @@ static hn_status load_card(hn_dataset *dataset, hn_error *err) {
     return json_is_object(dataset->card) ? HN_OK : damaged(dataset, "dataset/card", err);
 }
 
+/* Datasets had none once. */
+static hn_status load_samples(hn_dataset *dataset, hn_error *err) {
+    const hn_section *section;
+    if (!hn_pack_has(dataset->pack, "dataset/samples")) return HN_OK;
+    HN_TRY(hn_pack_find(&section, dataset->pack, "dataset/samples", HN_PACK_BYTES, err));
+    dataset->samples = json_loadb(section->bytes, section->n_bytes, 0, NULL);
+    return hn_samples_fit(dataset->samples, dataset->schema->layout.scenarios)
+               ? HN_OK
+               : damaged(dataset, "dataset/samples", err);
+}
+
 static hn_status check_tables(const hn_dataset *dataset, hn_error *err) {
     const hn_sources *const sources = &dataset->schema->sources;
     bool fit = dataset->tables->n == dataset->codes->n;
@@ -163,6 +176,7 @@ static hn_status open_all(hn_dataset *dataset, const char *path, hn_error *err) 
     HN_TRY(find_counts(&dataset->labelled, dataset, "dataset/labelled", err));
     HN_TRY(find_counts(&dataset->positives, dataset, "dataset/positives", err));
     HN_TRY(load_card(dataset, err));
+    HN_TRY(load_samples(dataset, err));
     return open_blocks(dataset, err);
 }
 
@@ -186,6 +200,7 @@ hn_status hn_dataset_open(hn_dataset **out, const char *path, const hn_config *c
 const hn_schema *hn_dataset_schema(const hn_dataset *dataset) { return dataset->schema; }
 const hn_side_tables *hn_dataset_tables(const hn_dataset *dataset) { return dataset->tables; }
 const json_t *hn_dataset_card(const hn_dataset *dataset) { return dataset->card; }
+const json_t *hn_dataset_samples(const hn_dataset *dataset) { return dataset->samples; }
 uint64_t hn_dataset_rows(const hn_dataset *dataset, hn_split split) { return dataset->rows[split]; }
 
 static const uint64_t *of_split(const uint64_t *counts, const hn_dataset *dataset, hn_split split) {

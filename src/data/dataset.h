@@ -13,6 +13,7 @@
  *   dataset/shape        block_rows, bytes of a record, then what it has of each
  *   dataset/labelled, dataset/positives   [splits][M][T]
  *   dataset/card         JSON: log, features, cells
+ *   dataset/samples      JSON: some held-out rows as text (samples.h)
  *   dataset/fingerprint, dataset/config   what it was made from (fingerprint.h)
  *
  * Opening checks all but dataset/rows; a block of it is checked (its checksum, and every
@@ -67,6 +68,7 @@ hn_status hn_raw_read(hn_log_counts *counts, const hn_config *config, const hn_s
 const hn_schema *hn_dataset_schema(const hn_dataset *dataset);
 const hn_side_tables *hn_dataset_tables(const hn_dataset *dataset);
 const json_t *hn_dataset_card(const hn_dataset *dataset);
+const json_t *hn_dataset_samples(const hn_dataset *dataset); /* NULL: it has none */
 uint64_t hn_dataset_rows(const hn_dataset *dataset, hn_split split);
 /* Rows with a present label, and positives, of each cell: [M][T] (index scenario × T + task). */
 const uint64_t *hn_dataset_labelled(const hn_dataset *dataset, hn_split split);

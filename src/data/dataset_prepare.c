@@ -65,6 +65,15 @@ static hn_status write_card(const hn_preparation *p, hn_packer *packer, hn_error
     return text ? HN_OK : hn_no_memory(err, "the data card");
 }
 
+static hn_status write_samples(const hn_preparation *p, hn_packer *packer, hn_error *err) {
+    json_t *const json = hn_samples_json(p->samples);
+    char *const text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    if (text) hn_packer_add_text(packer, "dataset/samples", text);
+    free(text);
+    json_decref(json);
+    return text ? HN_OK : hn_no_memory(err, "samples of the log");
+}
+
 static void write_counts(const hn_preparation *p, hn_packer *packer) {
     const uint64_t dim[3] = {HN_SPLITS, (uint64_t)p->counts.scenarios, (uint64_t)p->counts.tasks};
     hn_packer_add(packer, "dataset/labelled", HN_PACK_U64, 3, dim, p->counts.labelled);
@@ -88,6 +97,7 @@ static hn_status write_all(hn_preparation *p, hn_packer *packer, const char *fin
     HN_TRY(hn_fingerprint_config(config, p->config, err));
     HN_TRY(write_rows(p, packer, err));
     HN_TRY(write_card(p, packer, err));
+    HN_TRY(write_samples(p, packer, err));
     write_counts(p, packer);
     hn_packer_add_text(packer, "dataset/fingerprint", fingerprint);
     hn_packer_add_text(packer, "dataset/config", config);
@@ -123,6 +133,7 @@ hn_status hn_dataset_prepare(const char *path, const hn_config *config, hn_pack 
     if (fresh) return HN_OK;
     hn_preparation p;
     hn_status status = begin(&p, config, init, pool, run, hn_path_dir(path), err);
+    p.wants_samples = true;
     if (status == HN_OK) status = hn_dir_make(p.dir, err);
     if (status == HN_OK) status = hn_preparation_read(&p, err);
     if (status == HN_OK) status = write_dataset(&p, path, fingerprint, err);

@@ -20,7 +20,7 @@ struct hn_dataset {
     hn_schema *schema;
     hn_side_tables *tables;
     hn_codes *codes;
-    json_t *card;
+    json_t *card, *samples;
     hn_record record;
     uint32_t block_rows;
     hn_block *blocks;              /* all, those of each split together and in order */

@@ -134,6 +134,8 @@ typedef struct hn_log_counts {
 } hn_log_counts;
 void hn_log_counts_free(hn_log_counts *counts);
 
+struct hn_samples; /* samples.h */
+
 typedef struct hn_log_options {
     /* Explicit paths instead of config->log.files; NULL: the config's. Such files may lack the
      * columns of the split: their rows are then of HN_NO_SPLIT. */
@@ -148,6 +150,7 @@ typedef struct hn_log_options {
     hn_status (*block)(void *user, const hn_impressions *block,
                        hn_error *err); /* in log order, on the calling thread */
     void *user;
+    struct hn_samples *samples; /* takes the text of some held-out rows; may be NULL */
 } hn_log_options;
 
 /* Streams the log through `block` with bounded memory: files are cut into chunks that the

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "data/join.h"
+#include "data/samples.h"
 
 typedef struct output {
     hn_parsed parsed;
@@ -139,6 +140,10 @@ static hn_status plan_columns(const log_reader *log, file_plan *plan, const hn_t
     return hn_parse_plan_finish(plan->parse, err);
 }
 
+static bool keeps_lines(const log_reader *log) {
+    return log->options->keep_lines || log->options->samples;
+}
+
 static hn_status open_file(void *user, hn_text_file *file, hn_error *err) {
     log_reader *const log = user;
     const bool scoring = log->options->scoring;
@@ -151,7 +156,7 @@ static hn_status open_file(void *user, hn_text_file *file, hn_error *err) {
                                 .tables = log->tables,
                                 .from = hn_alloc_zero((size_t)log->refs.n, sizeof *plan->join.from),
                                 .scoring = scoring,
-                                .keep_lines = log->options->keep_lines,
+                                .keep_lines = keeps_lines(log),
                                 .splits = !scoring};
     if (!plan->parse || !plan->join.from) return hn_no_memory(err, file->path);
     *plan->parse = (hn_parse_plan){.file = file,
@@ -183,8 +188,8 @@ static void parse_chunk(void *user, hn_chunk *chunk) {
     const file_plan *const plan = chunk->file->plan;
     out->status = hn_parse(&out->parsed, plan->parse, chunk->text, chunk->n, &out->err);
     if (out->status == HN_OK)
-        out->status =
-            hn_join_tables(&out->joined, &out->parsed, plan->parse, &plan->join, chunk->text, &out->err);
+        out->status = hn_join_tables(&out->joined, &out->parsed, plan->parse, &plan->join,
+                                     chunk->text, &out->err);
     chunk->lines = out->parsed.feeds;
 }
 
@@ -273,7 +278,8 @@ static void number_rows(const log_reader *log, output *out) {
     }
 }
 
-static hn_status give_block(const log_reader *log, const output *out, hn_error *err) {
+static hn_status give_block(const log_reader *log, const output *out, const hn_text_file *file,
+                            hn_error *err) {
     const hn_joined *const joined = &out->joined;
     const bool identity = log->config->drop_duplicates && !log->options->scoring;
     const hn_impressions block = {
@@ -293,9 +299,11 @@ static hn_status give_block(const log_reader *log, const output *out, hn_error *
         .ordinal = joined->ordinal,
         .identity = identity ? out->parsed.identity : NULL,
         .sampling = log->config->sampling_column ? joined->sampling : NULL,
-        .line = log->options->keep_lines ? joined->line : NULL,
-        .line_bytes = log->options->keep_lines ? joined->line_bytes : NULL,
+        .line = keeps_lines(log) ? joined->line : NULL,
+        .line_bytes = keeps_lines(log) ? joined->line_bytes : NULL,
     };
+    if (log->options->samples)
+        HN_TRY(hn_samples_take(log->options->samples, &block, &file->columns, file->base, err));
     return log->options->block(log->options->user, &block, err);
 }
 
@@ -314,7 +322,8 @@ static hn_status emit(void *user, const hn_chunk *chunk, hn_error *err) {
     log->counts.rows += out->joined.good;
     log->counts.filtered += out->joined.filtered;
     log->counts.other_scenario += out->joined.other_scenario;
-    return out->joined.rows > 0 && log->options->block ? give_block(log, out, err) : HN_OK;
+    return out->joined.rows > 0 && log->options->block ? give_block(log, out, chunk->file, err)
+                                                       : HN_OK;
 }
 
 static uint64_t rows_so_far(const void *user) { return ((const log_reader *)user)->counts.rows; }

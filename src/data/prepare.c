@@ -17,6 +17,7 @@ void hn_preparation_free(hn_preparation *p) {
         hn_free(p->encoded[s].cells);
     }
     hn_log_counts_free(&p->log);
+    hn_samples_free(p->samples);
     hn_duplicates_free(p->finder);
     hn_spool_free(p->spool);
     hn_schema_free(p->schema);
@@ -33,7 +34,9 @@ static hn_status take_block(void *user, const hn_impressions *block, hn_error *e
 }
 
 static hn_status read_log(hn_preparation *p, hn_error *err) {
-    const hn_log_options options = {.block = take_block, .user = p};
+    if (p->wants_samples)
+        HN_TRY(hn_samples_create(&p->samples, p->config, hn_schema_sources(p->schema), err));
+    const hn_log_options options = {.block = take_block, .user = p, .samples = p->samples};
     HN_TRY(hn_spool_create(&p->spool, p->dir, err));
     hn_spool_keep(p->spool, (uint64_t)hn_budget_left(p->run) / 4);
     if (p->config->drop_duplicates)

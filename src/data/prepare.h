@@ -8,6 +8,7 @@
 #include "data/dataset_write.h"
 #include "data/duplicates.h"
 #include "data/fit.h"
+#include "data/samples.h"
 
 typedef struct hn_preparation {
     const hn_config *config;
@@ -15,17 +16,19 @@ typedef struct hn_preparation {
     char *dir; /* for temporary files */
     hn_pool *pool;
     const hn_run *run;
+    bool wants_samples;
     hn_schema *schema;
     hn_side_tables *tables;
     hn_spool *spool;
     hn_duplicates *finder;
     hn_log_counts log;
     uint64_t duplicates; /* rows dropped */
+    hn_samples *samples; /* held-out rows as text; NULL: not wanted */
     hn_fit_counts counts;
     hn_encode_counts encoded[HN_SPLITS]; /* of the columns made of log rows */
 } hn_preparation;
 
-/* Reads tables and log, drops duplicates, fits. Zeroed but for the first five members. */
+/* Reads tables and log, drops duplicates, fits. Zeroed but for the first six members. */
 hn_status hn_preparation_read(hn_preparation *preparation, hn_error *err);
 /* Encodes all rows; to the writer unless it is NULL. */
 hn_status hn_preparation_encode(hn_preparation *preparation, hn_block_writer *writer,
