@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "bundle/golden.h"
 #include "bundle/probability.h"
 
 /* ---- Writing --------------------------------------------------------------------------- */
@@ -46,6 +47,7 @@ static hn_status add_parts(hn_packer *packer, const hn_bundle_parts *parts, hn_e
     if (parts->card) HN_TRY(add_json(packer, "card", parts->card, err));
     if (parts->calibration) HN_TRY(add_calibration(packer, parts->calibration, err));
     if (parts->profile) HN_TRY(add_profile(packer, parts, err));
+    if (parts->golden) HN_TRY(add_json(packer, "golden", parts->golden, err));
     if (parts->extra) parts->extra(parts->user, packer);
     return HN_OK;
 }
@@ -139,9 +141,8 @@ static hn_status open_calibration(hn_bundle *bundle, hn_error *err) {
         hn_calibration_parse(&bundle->calibration, json, bundle->config->scenario.names.n,
                              bundle->config->n_tasks, &found);
     json_decref(json);
-    return status == HN_OK
-               ? HN_OK
-               : hn_fail(err, status, "%s: %s", hn_pack_path(bundle->pack), found.text);
+    return status == HN_OK ? HN_OK
+                           : hn_fail(err, status, "%s: %s", hn_pack_path(bundle->pack), found.text);
 }
 
 static hn_status open_profile(hn_bundle *bundle, hn_error *err) {
@@ -152,9 +153,18 @@ static hn_status open_profile(hn_bundle *bundle, hn_error *err) {
     const hn_status status =
         hn_profile_parse(&bundle->profile, json, hn_schema_layout(bundle->schema), &found);
     json_decref(json);
-    return status == HN_OK
-               ? HN_OK
-               : hn_fail(err, status, "%s: %s", hn_pack_path(bundle->pack), found.text);
+    return status == HN_OK ? HN_OK
+                           : hn_fail(err, status, "%s: %s", hn_pack_path(bundle->pack), found.text);
+}
+
+static hn_status open_golden(hn_bundle *bundle, hn_error *err) {
+    hn_error found = {0};
+    if (!hn_pack_has(bundle->pack, "golden")) return HN_OK;
+    HN_TRY(open_json(&bundle->golden, bundle->pack, "golden", err));
+    const hn_status status = hn_golden_check(bundle->golden, bundle->config->scenario.names.n,
+                                             bundle->config->n_tasks, &found);
+    return status == HN_OK ? HN_OK
+                           : hn_fail(err, status, "%s: %s", hn_pack_path(bundle->pack), found.text);
 }
 
 static hn_status open_parts(hn_bundle *bundle, const char *path, hn_error *err) {
@@ -166,6 +176,7 @@ static hn_status open_parts(hn_bundle *bundle, const char *path, hn_error *err) 
     HN_TRY(open_json(&bundle->metrics, bundle->pack, "metrics", err));
     HN_TRY(open_calibration(bundle, err));
     HN_TRY(open_profile(bundle, err));
+    HN_TRY(open_golden(bundle, err));
     bundle->unknown_sampling = hn_bundle_unknown_sampling(bundle);
     return open_model(bundle, err);
 }
@@ -190,6 +201,7 @@ void hn_bundle_close(hn_bundle *bundle) {
     hn_graph_free(bundle->graph);
     hn_calibration_free(bundle->calibration);
     hn_profile_free(bundle->profile);
+    json_decref(bundle->golden);
     json_decref(bundle->metrics);
     hn_side_tables_free(bundle->tables);
     hn_schema_free(bundle->schema);

@@ -4,7 +4,8 @@
  *
  * Sections: "config" (resolved YAML), "schema…", "table…" (schema.h, digest.h),
  * "param/NAME", "table/NAME" (model.h), "metrics" (JSON), "card" (JSON, the data card),
- * "state/…" (train.h), "calibration" (JSON, calibration.h), "profile" (JSON, profile.h). */
+ * "state/…" (train.h), "calibration" (JSON, calibration.h), "profile" (JSON, profile.h),
+ * "golden" (JSON, golden.h). The last three are in what training ends with, best.hn. */
 #ifndef HN_BUNDLE_BUNDLE_H
 #define HN_BUNDLE_BUNDLE_H
 
@@ -23,11 +24,16 @@ struct hn_bundle {
     hn_plan *plan;    /* inference */
     hn_params params; /* stage values computed */
     hn_scorer *scorer;
-    json_t *metrics; /* as written by training */
+    json_t *metrics;             /* as written by training */
     hn_calibration *calibration; /* NULL: none */
     double unknown_sampling;     /* of rows of unknown scenarios */
     hn_profile *profile;         /* NULL: none */
+    json_t *golden;              /* NULL: none */
 };
+
+/* Scores the golden rows as a server does and compares with what training stored: within 1e-4.
+ * HN_OK where there are none. Beside what opening checks, all that a server asks. */
+hn_status hn_bundle_verify(const hn_bundle *bundle, hn_error *err);
 
 /* The one way from a logit to a probability, for every door: the cell's calibration where it
  * is asked for and the bundle has one, then the correction for sampled negatives. `scenario`
@@ -49,6 +55,7 @@ typedef struct hn_bundle_parts {
     const json_t *metrics, *card;
     const hn_calibration *calibration; /* NULL: none */
     const hn_profile *profile;         /* NULL: none */
+    const json_t *golden;              /* NULL: none */
     void (*extra)(void *user, hn_packer *packer);
     void *user;
 } hn_bundle_parts;

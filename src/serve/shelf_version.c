@@ -139,6 +139,7 @@ static hn_status make_ready(hn_shelf_version *version, int32_t workers, const hn
     HN_TRY(hn_bundle_open(&version->bundle, version->file.path, err));
     version->view.bundle = version->bundle;
     HN_TRY(bind_tables(version->bundle, err));
+    HN_TRY(hn_bundle_verify(version->bundle, err));
     if (hooks->accept) HN_TRY(hooks->accept(hooks->user, &version->view, err));
     return make_engines(version, workers, hooks, err);
 }

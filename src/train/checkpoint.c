@@ -182,6 +182,7 @@ hn_status hn_training_write_bundle(hn_training *job, const char *path, const jso
                              .user = job->trainer->state};
     if (heldout) parts.calibration = hn_heldout_calibration(heldout);
     if (heldout) parts.profile = hn_heldout_profile(heldout);
+    if (heldout) parts.golden = hn_heldout_golden(heldout);
     return hn_bundle_write(path, &parts, err);
 }
 

@@ -28,11 +28,11 @@ static json_t *model_json(const hn_training *job) {
 
 /* Adds the metrics of a split, or null where it has no rows. */
 static hn_status add_split(json_t *results, hn_training *job, hn_split split, const char *name,
-                           hn_heldout *heldout, hn_error *err) {
+                           hn_scored_rows watch, hn_heldout *heldout, hn_error *err) {
     json_t *result = json_null();
     if (hn_dataset_rows(job->dataset, split) > 0) {
-        HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, split,
-                                   heldout ? hn_heldout_add : NULL, heldout, job->run, err));
+        HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, split, watch, heldout,
+                                   job->run, err));
         hn_results_warn(job->cells, job->config, name, job->run);
         result = hn_results_json(job->cells, job->config);
     }
@@ -52,8 +52,8 @@ static hn_status best_results(json_t **out, hn_training *job, hn_heldout *heldou
                      record_number(job, best, "step"), "epochs_trained",
                      record_number(job, last, "epoch"));
     if (!*out) return hn_no_memory(err, "the results");
-    HN_TRY(add_split(*out, job, HN_VALIDATION, "validation", heldout, err));
-    return add_split(*out, job, HN_TEST, "test", NULL, err);
+    HN_TRY(add_split(*out, job, HN_VALIDATION, "validation", hn_heldout_add, heldout, err));
+    return add_split(*out, job, HN_TEST, "test", hn_heldout_see, heldout, err);
 }
 
 /* The metrics in last.hn are the last evaluation's: the test split is read with the best
@@ -81,14 +81,14 @@ static hn_status finish_with(json_t **results, hn_training *job, hn_heldout *hel
     HN_TRY(write_last(job, err));
     if (job->at.best_record >= 0) HN_TRY(hn_training_read_bundle(job, job->best_path, err));
     HN_TRY(best_results(results, job, heldout, err));
-    HN_TRY(hn_heldout_finish(heldout, err));
+    HN_TRY(hn_heldout_finish(heldout, job->trainer, job->run, err));
     HN_TRY(hn_training_write_bundle(job, job->best_path, *results, heldout, err));
     return log_end(job, *results, err);
 }
 
 static hn_status finish(json_t **results, hn_training *job, hn_error *err) {
     hn_heldout *heldout;
-    HN_TRY(hn_heldout_create(&heldout, job->config, hn_plan_layout(job->trainer->plan), err));
+    HN_TRY(hn_heldout_create(&heldout, job->config, job->dataset, err));
     const hn_status status = finish_with(results, job, heldout, err);
     hn_heldout_free(heldout);
     return status;

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "train/keepsakes.h"
 
 enum { SAMPLE_MOST = 1 << 17, SAMPLE_LEAST = 1 << 10, SAMPLES = 1 << 22 };
 
@@ -23,7 +24,10 @@ typedef struct cell_sample {
 
 struct hn_heldout {
     const hn_config *config;
+    const hn_dataset *dataset;
     const hn_layout *layout;
+    hn_keepsakes *keepsakes;
+    json_t *golden;
     cell_sample *samples; /* [M·T]; NULL: no calibration is asked for */
     size_t most;          /* rows of a sample */
     hn_calibration *calibration;
@@ -45,6 +49,8 @@ void hn_heldout_free(hn_heldout *heldout) {
     hn_calibration_free(heldout->calibration);
     hn_profiler_free(heldout->profiler);
     hn_profile_free(heldout->profile);
+    hn_keepsakes_free(heldout->keepsakes);
+    json_decref(heldout->golden);
     hn_free(heldout);
 }
 
@@ -52,19 +58,21 @@ static hn_status set_up(hn_heldout *h, hn_error *err) {
     const hn_config_train *const train = &h->config->train;
     const size_t share = SAMPLES / cells_of(h);
     h->most = share > SAMPLE_MOST ? SAMPLE_MOST : share < SAMPLE_LEAST ? SAMPLE_LEAST : share;
+    HN_TRY(hn_keepsakes_create(&h->keepsakes, h->dataset, train->golden_rows, err));
     if (train->profile) HN_TRY(hn_profiler_create(&h->profiler, h->layout, err));
     if (train->calibration == HN_CALIBRATE_NONE) return HN_OK;
     h->samples = hn_alloc_zero(cells_of(h), sizeof *h->samples);
     return h->samples ? HN_OK : hn_no_memory(err, "a calibration");
 }
 
-hn_status hn_heldout_create(hn_heldout **out, const hn_config *config, const hn_layout *layout,
+hn_status hn_heldout_create(hn_heldout **out, const hn_config *config, const hn_dataset *dataset,
                             hn_error *err) {
     *out = NULL;
     hn_heldout *const made = hn_alloc_zero(1, sizeof *made);
     if (!made) return hn_no_memory(err, "held-out rows");
     made->config = config;
-    made->layout = layout;
+    made->dataset = dataset;
+    made->layout = hn_schema_layout(hn_dataset_schema(dataset));
     const hn_status status = set_up(made, err);
     if (status != HN_OK)
         hn_heldout_free(made);
@@ -111,9 +119,16 @@ static hn_status add_row(hn_heldout *h, const hn_rows *rows, size_t r, const hn_
 
 hn_status hn_heldout_add(void *heldout, const hn_rows *rows, const hn_real *logits, hn_error *err) {
     hn_heldout *const h = heldout;
+    hn_keepsakes_add(h->keepsakes, rows, logits);
     if (h->profiler) hn_profiler_add(h->profiler, rows, logits);
     for (size_t r = 0; h->samples && r < (size_t)rows->rows; r++)
         HN_TRY(add_row(h, rows, r, logits + r * (size_t)h->layout->tasks, err));
+    return HN_OK;
+}
+
+hn_status hn_heldout_see(void *heldout, const hn_rows *rows, const hn_real *logits, hn_error *err) {
+    (void)err;
+    hn_keepsakes_add(((hn_heldout *)heldout)->keepsakes, rows, logits);
     return HN_OK;
 }
 
@@ -150,13 +165,15 @@ static hn_status calibrate(hn_heldout *h, hn_error *err) {
     return status;
 }
 
-hn_status hn_heldout_finish(hn_heldout *heldout, hn_error *err) {
+hn_status hn_heldout_finish(hn_heldout *heldout, const hn_trainer *trainer, const hn_run *run,
+                            hn_error *err) {
     if (heldout->samples) HN_TRY(calibrate(heldout, err));
-    return heldout->profiler ? hn_profiler_finish(&heldout->profile, heldout->profiler, err)
-                             : HN_OK;
+    if (heldout->profiler) HN_TRY(hn_profiler_finish(&heldout->profile, heldout->profiler, err));
+    return hn_keepsakes_finish(&heldout->golden, heldout->keepsakes, trainer, run, err);
 }
 
 const hn_calibration *hn_heldout_calibration(const hn_heldout *heldout) {
     return heldout->calibration;
 }
 const hn_profile *hn_heldout_profile(const hn_heldout *heldout) { return heldout->profile; }
+const json_t *hn_heldout_golden(const hn_heldout *heldout) { return heldout->golden; }
