@@ -10,8 +10,7 @@ static bool same_list(const hn_slot *a, const uint64_t *of_a, const hn_slot *b,
                       const uint64_t *of_b) {
     return a->list.length == b->list.length &&
            (a->list.length == 0 ||
-            memcmp(of_a + a->list.begin, of_b + b->list.begin,
-                   a->list.length * sizeof *of_a) == 0);
+            memcmp(of_a + a->list.begin, of_b + b->list.begin, a->list.length * sizeof *of_a) == 0);
 }
 
 static bool same_slot(const hn_slot *given, const uint64_t *given_lists, const hn_slot *had,

@@ -87,8 +87,9 @@ static bool note_row(hn_replaying *r, const hn_replay_line *line, int32_t i,
 static bool is_given(const hn_replaying *r, const json_t *object, int32_t field) {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-        if (hn_request_field(r->engine->request, key, strlen(key)) == field) return true;
+    json_object_foreach((json_t *)(uintptr_t)object, key,
+                        value) if (hn_request_field(r->engine->request, key, strlen(key)) ==
+                                   field) return true;
     return false;
 }
 
@@ -114,18 +115,20 @@ static hn_status look_into(hn_replaying *r, const hn_replay_line *line, int32_t 
     return HN_OK;
 }
 
-/* ---- Features beside the tables ------------------------------------------------------------------ */
+/* ---- Features beside the tables
+ * ------------------------------------------------------------------ */
 
 static const json_t *value_of(const hn_replaying *r, const json_t *object, int32_t field) {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-        if (hn_request_field(r->engine->request, key, strlen(key)) == field) return value;
+    json_object_foreach((json_t *)(uintptr_t)object, key,
+                        value) if (hn_request_field(r->engine->request, key, strlen(key)) ==
+                                   field) return value;
     return NULL;
 }
 
-static hn_status note_first(hn_replaying *r, const hn_replay_line *line, int32_t row,
-                            int32_t field, double had, hn_error *err) {
+static hn_status note_first(hn_replaying *r, const hn_replay_line *line, int32_t row, int32_t field,
+                            double had, hn_error *err) {
     const json_t *const item = row < 0 ? NULL : json_array_get(line->items, (size_t)row);
     const json_t *value = value_of(r, json_object_get(line->json, "user_features"), field);
     if (!value) value = value_of(r, json_object_get(line->json, "context"), field);
@@ -137,8 +140,7 @@ static hn_status note_first(hn_replaying *r, const hn_replay_line *line, int32_t
     hn_text text = {0};
     hn_text_add(&text, "%s:%llu: request %s%s%s: %s was served as %s, and the table has ",
                 line->file, (unsigned long long)line->number, request ? request : "?",
-                id ? ", item " : "", id ? id : "",
-                hn_request_field_name(r->engine->request, field),
+                id ? ", item " : "", id ? id : "", hn_request_field_name(r->engine->request, field),
                 was ? hn_show(shown, was, strlen(was)) : "nothing");
     if (isnan(had))
         hn_text_add(&text, "another value");
@@ -179,7 +181,8 @@ static hn_status score_tables(hn_replaying *r, const hn_replay_line *line, hn_er
     return HN_OK;
 }
 
-/* ---- A line ------------------------------------------------------------------------------------ */
+/* ---- A line ------------------------------------------------------------------------------------
+ */
 
 static bool has_features(const json_t *line, const json_t *items) {
     size_t index;
@@ -187,19 +190,20 @@ static bool has_features(const json_t *line, const json_t *items) {
     if (json_is_object(json_object_get(line, "user_features")) ||
         json_is_object(json_object_get(line, "context")))
         return true;
-    json_array_foreach(items, index, item)
-        if (json_is_object(json_object_get(item, "features"))) return true;
+    json_array_foreach(items, index,
+                       item) if (json_is_object(json_object_get(item, "features"))) return true;
     return false;
 }
 
 static bool has_scores(const hn_replaying *r, const json_t *items) {
     size_t index;
     const json_t *item;
-    json_array_foreach(items, index, item)
-        for (int32_t t = 0; t < r->tasks; t++)
-            if (!json_is_number(json_object_get(json_object_get(item, "p"),
-                                                r->bundle->config->tasks[t].name)))
-                return false;
+    json_array_foreach(
+        items, index,
+        item) for (int32_t t = 0; t < r->tasks;
+                   t++) if (!json_is_number(json_object_get(json_object_get(item, "p"),
+                                                            r->bundle->config->tasks[t]
+                                                                .name))) return false;
     return true;
 }
 
@@ -297,7 +301,8 @@ static hn_status take_line(void *user, const char *text, size_t n, const char *f
     return status == HN_OK ? HN_OK : forgive(r, &why, err);
 }
 
-/* ---- The whole --------------------------------------------------------------------------------- */
+/* ---- The whole ---------------------------------------------------------------------------------
+ */
 
 static hn_status prepare(hn_replaying *r, hn_error *err) {
     r->tolerance = r->options->tolerance > 0 ? r->options->tolerance : DEFAULT_TOLERANCE;

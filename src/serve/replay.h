@@ -61,12 +61,12 @@ typedef struct hn_replaying {
     hn_text room;
     double *p; /* [rows][tasks] of the line, kept while it is scored otherwise */
     size_t p_capacity;
-    int32_t scenarios, tasks; /* the scenarios with the unknown one */
-    uint64_t *bins;           /* [scenarios][tasks][logged, replayed][HN_REPLAY_BINS] */
-    uint64_t *rows_of;        /* [scenarios] */
-    hn_replay_difference *task;    /* [tasks] */
-    hn_replay_difference *tables;  /* [tasks] the tables' features beside the logged ones */
-    hn_replay_feature *features;   /* [fields] */
+    int32_t scenarios, tasks;     /* the scenarios with the unknown one */
+    uint64_t *bins;               /* [scenarios][tasks][logged, replayed][HN_REPLAY_BINS] */
+    uint64_t *rows_of;            /* [scenarios] */
+    hn_replay_difference *task;   /* [tasks] */
+    hn_replay_difference *tables; /* [tasks] the tables' features beside the logged ones */
+    hn_replay_feature *features;  /* [fields] */
     hn_replay_version versions[HN_REPLAY_VERSIONS];
     int32_t n_versions;
     uint64_t lines, other, without_features, fallbacks, bad, scored, rows, differing_rows;

@@ -84,10 +84,10 @@ static json_t *versions_json(const hn_replaying *r) {
     json_t *const all = json_array();
     for (int32_t i = 0; i < r->n_versions; i++)
         json_array_append_new(
-            all, json_pack("{s:s, s:s, s:I, s:I, s:f}", "model", r->versions[i].model, "version",
-                           r->versions[i].version, "rows", (json_int_t)r->versions[i].rows,
-                           "differing", (json_int_t)r->versions[i].differing, "max_difference",
-                           r->versions[i].max));
+            all,
+            json_pack("{s:s, s:s, s:I, s:I, s:f}", "model", r->versions[i].model, "version",
+                      r->versions[i].version, "rows", (json_int_t)r->versions[i].rows, "differing",
+                      (json_int_t)r->versions[i].differing, "max_difference", r->versions[i].max));
     return all;
 }
 
@@ -95,13 +95,12 @@ static json_t *features_json(const hn_replaying *r) {
     json_t *const all = json_array();
     for (int32_t f = 0; f < hn_request_fields(r->engine->request); f++)
         if (is_compared(&r->features[f]))
-            json_array_append_new(
-                all, json_pack("{s:s, s:I, s:I, s:I, s:I}", "feature",
-                               hn_request_field_name(r->engine->request, f), "compared",
-                               (json_int_t)r->features[f].compared, "differing",
-                               (json_int_t)r->features[f].differing, "new_keys",
-                               (json_int_t)r->features[f].new_keys, "causes",
-                               (json_int_t)r->features[f].causes));
+            json_array_append_new(all, json_pack("{s:s, s:I, s:I, s:I, s:I}", "feature",
+                                                 hn_request_field_name(r->engine->request, f),
+                                                 "compared", (json_int_t)r->features[f].compared,
+                                                 "differing", (json_int_t)r->features[f].differing,
+                                                 "new_keys", (json_int_t)r->features[f].new_keys,
+                                                 "causes", (json_int_t)r->features[f].causes));
     return all;
 }
 
@@ -109,12 +108,11 @@ static json_t *counts_json(const hn_replaying *r) {
     json_t *const bad = json_array();
     for (int32_t i = 0; i < r->n_examples; i++)
         json_array_append_new(bad, json_string(r->examples[i]));
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "lines",
-                     (json_int_t)r->lines, "scored", (json_int_t)r->scored, "rows",
-                     (json_int_t)r->rows, "other_models", (json_int_t)r->other,
-                     "without_features", (json_int_t)r->without_features, "without_scores",
-                     (json_int_t)r->fallbacks, "unknown_fields", (json_int_t)r->unknown,
-                     "bad_lines", (json_int_t)r->bad, "bad_examples", bad);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "lines", (json_int_t)r->lines,
+                     "scored", (json_int_t)r->scored, "rows", (json_int_t)r->rows, "other_models",
+                     (json_int_t)r->other, "without_features", (json_int_t)r->without_features,
+                     "without_scores", (json_int_t)r->fallbacks, "unknown_fields",
+                     (json_int_t)r->unknown, "bad_lines", (json_int_t)r->bad, "bad_examples", bad);
 }
 
 static json_t *report_json(const hn_replaying *r) {
@@ -123,17 +121,18 @@ static json_t *report_json(const hn_replaying *r) {
     return json_pack("{s:o, s:f, s:f, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s?, s:s?}", "counts",
                      counts_json(r), "tolerance", r->tolerance, "max_difference", most(r),
                      "differing_rows", (json_int_t)r->differing_rows, "looked_into",
-                     (json_int_t)r->looked_into, "unexplained", (json_int_t)r->unexplained,
-                     "tasks", tasks_json(r), "scenarios", scenarios_json(r), "versions",
-                     versions_json(r), "features", features_json(r), "first_differing_feature",
-                     first, "first_difference", r->first.text);
+                     (json_int_t)r->looked_into, "unexplained", (json_int_t)r->unexplained, "tasks",
+                     tasks_json(r), "scenarios", scenarios_json(r), "versions", versions_json(r),
+                     "features", features_json(r), "first_differing_feature", first,
+                     "first_difference", r->first.text);
 }
 
 /* ---- Text ------------------------------------------------------------------------------------ */
 
 static void tell_tasks(hn_text *text, const hn_replaying *r) {
-    static const char *const head[] = {"task", "largest difference", "mean", "beyond tolerance",
-                                       "largest by tables", "mean by tables"};
+    static const char *const head[] = {
+        "task",          "largest difference", "mean", "beyond tolerance", "largest by tables",
+        "mean by tables"};
     hn_grid *const grid = hn_grid_create(sizeof head / sizeof *head);
     for (size_t h = 0; h < sizeof head / sizeof *head; h++) hn_grid_cell(grid, "%s", head[h]);
     for (int32_t t = 0; t < r->tasks; t++) {
@@ -179,27 +178,25 @@ static void tell_versions(hn_text *text, const hn_replaying *r) {
 }
 
 static void tell_features(hn_text *text, const hn_replaying *r) {
-    hn_grid *const grid = hn_grid_create(5);
+    static const char *const head[] = {"feature", "served and in a table", "another value",
+                                       "key not in the table", "cause of a difference"};
+    const int32_t fields = hn_request_fields(r->engine->request);
     bool any = false;
-    hn_grid_cell(grid, "feature");
-    hn_grid_cell(grid, "served and in a table");
-    hn_grid_cell(grid, "another value");
-    hn_grid_cell(grid, "key not in the table");
-    hn_grid_cell(grid, "cause of a difference");
-    for (int32_t f = 0; f < hn_request_fields(r->engine->request); f++) {
+    for (int32_t f = 0; f < fields; f++) any |= is_compared(&r->features[f]);
+    if (!any) return;
+    hn_grid *const grid = hn_grid_create(sizeof head / sizeof *head);
+    for (size_t h = 0; h < sizeof head / sizeof *head; h++) hn_grid_cell(grid, "%s", head[h]);
+    for (int32_t f = 0; f < fields; f++) {
         const hn_replay_feature *const feature = &r->features[f];
         if (!is_compared(feature)) continue;
-        any = true;
         hn_grid_cell(grid, "%s", hn_request_field_name(r->engine->request, f));
         hn_grid_cell(grid, "%llu", (unsigned long long)feature->compared);
         hn_grid_cell(grid, "%llu", (unsigned long long)feature->differing);
         hn_grid_cell(grid, "%llu", (unsigned long long)feature->new_keys);
         hn_grid_cell(grid, "%llu", (unsigned long long)feature->causes);
     }
-    hn_text rendered = {0};
-    hn_grid_render(grid, &rendered);
-    if (any) hn_text_add(text, "\n%s", rendered.text ? rendered.text : "");
-    hn_text_free(&rendered);
+    hn_text_bytes(text, "\n", 1);
+    hn_grid_render(grid, text);
 }
 
 static void tell_head(hn_text *text, const hn_replaying *r) {
@@ -210,8 +207,9 @@ static void tell_head(hn_text *text, const hn_replaying *r) {
                 (unsigned long long)r->rows, (unsigned long long)r->scored,
                 (unsigned long long)r->without_features, (unsigned long long)r->fallbacks,
                 (unsigned long long)r->other, (unsigned long long)r->bad);
-    hn_text_add(text, "The largest difference of a probability is %.3g; %llu items differ by more "
-                      "than %.3g.\n",
+    hn_text_add(text,
+                "The largest difference of a probability is %.3g; %llu items differ by more "
+                "than %.3g.\n",
                 most(r), (unsigned long long)r->differing_rows, r->tolerance);
     if (r->unexplained > 0)
         hn_text_add(text,

@@ -110,8 +110,8 @@ hn_status hn_replay_rows(hn_engine *engine, const hn_replay_line *line, int32_t 
                   err));
     HN_TRY(put_object(&p, HN_REQUEST_SHARED, "user_features",
                       json_object_get(line->json, "user_features"), err));
-    HN_TRY(put_object(&p, HN_REQUEST_SHARED, "context", json_object_get(line->json, "context"),
-                      err));
+    HN_TRY(
+        put_object(&p, HN_REQUEST_SHARED, "context", json_object_get(line->json, "context"), err));
     HN_TRY(hn_request_rows(q, line->n, scenario, err));
     for (int32_t i = 0; i < line->n; i++) {
         const json_t *const item = json_array_get(line->items, (size_t)i);
