@@ -2,10 +2,11 @@
 #   make            build the library and the program (build/release)
 #   make test       install what is missing, build, run every test
 #   make demo       simulate a platform, train on it, show the result
+#   make demo-online  the way to users: serve, A/A, A/B, join, analyse, retrain, roll out
 SHELL := /bin/bash
 PEERS ?= bench/peers
 
-.PHONY: all build deps venv test test-release test-double test-python demo bench bench-peers \
+.PHONY: all build deps venv test test-release test-double test-python demo demo-online bench bench-peers \
         format format-check lint asan tsan fuzz clean
 
 all: build
@@ -61,6 +62,9 @@ fuzz: | deps
 demo: build
 	build/release/hinet simulate --rows 1000000 --seed 1 --out demo
 	build/release/hinet train demo/config.yaml --out demo/run
+
+demo-online: build
+	scripts/demo-online.sh
 
 bench: build
 	cmake --build build/release --target hinet_bench
