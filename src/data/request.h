@@ -27,6 +27,7 @@ int32_t hn_request_fields(const hn_request *request);
 const char *hn_request_field_name(const hn_request *request, int32_t field);
 const char *hn_request_field_column(const hn_request *request, int32_t field);
 int32_t hn_request_field_table(const hn_request *request, int32_t field); /* -1: the log */
+bool hn_request_is_read(const hn_request *request, int32_t field); /* by a feature */
 /* Between the values of a list in this column; NULL: no list is read from it. */
 const char *hn_request_delimiter(const hn_request *request, int32_t field);
 /* Whether the field's text matters, as of an id: a number alone may be written in any way. */
@@ -52,6 +53,7 @@ bool hn_request_filled(const hn_request *request, int32_t row, int32_t field); /
 /* So many rows, each with what is shared so far, all of one scenario. */
 hn_status hn_request_rows(hn_request *request, int32_t rows, uint16_t scenario, hn_error *err);
 void hn_request_set_scenario(hn_request *request, int32_t row, uint16_t scenario);
+uint16_t hn_request_row_scenario(const hn_request *request, int32_t row);
 /* The scenario of each row from a table, where the config has it there. */
 void hn_request_join_scenario(hn_request *request);
 /* Encodes the rows. `uniform`: they have the same inputs of the user's side and context. */

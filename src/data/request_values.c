@@ -71,8 +71,11 @@ hn_status hn_request_count_missing(hn_request *r, hn_error *err) {
     return HN_OK;
 }
 
+uint16_t hn_request_row_scenario(const hn_request *r, int32_t row) { return r->scenario[row]; }
 int32_t hn_request_missing(const hn_request *r) { return r->missing; }
 int32_t hn_request_row_missing(const hn_request *r, int32_t row) { return r->row_missing[row]; }
+
+bool hn_request_is_read(const hn_request *r, int32_t field) { return r->fields[field].uses > 0; }
 
 bool hn_request_takes_text(const hn_request *r, int32_t field) {
     const hn_request_column *const f = &r->fields[field];

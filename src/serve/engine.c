@@ -1,14 +1,16 @@
-/* Engines (engine.h): JSON values to cells, rows to probabilities. */
+/* Engines (engine.h): their life, rows to probabilities. What a JSON value is as a cell is in
+ * engine_value.c. */
 #include "serve/engine.h"
 
-#include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "serve/http.h"
+#include "serve/prior.h"
 
-enum { CELL_BYTES_MAX = 1 << 20 };
+/* ---- Life --------------------------------------------------------------------------------------
+ */
 
 void hn_engine_free(hn_engine *engine) {
     if (!engine) return;
@@ -16,9 +18,22 @@ void hn_engine_free(hn_engine *engine) {
     hn_encoded_free(&engine->encoded);
     hn_scratch_free(engine->scratch);
     hn_drift_free(engine->drift);
+    hn_engine_store_free(engine->store);
+    hn_bindings_free(&engine->bindings);
+    hn_text_free(&engine->joined);
+    hn_arena_free(&engine->kept);
+    hn_free(engine->prior);
     hn_free(engine->logits);
     hn_free(engine->p);
     hn_free(engine);
+}
+
+static hn_status make(hn_engine *engine, const hn_bundle *bundle, hn_error *err) {
+    HN_TRY(
+        hn_request_create(&engine->request, bundle->config, bundle->schema, bundle->tables, err));
+    HN_TRY(hn_scratch_create(&engine->scratch, bundle->scorer, err));
+    HN_TRY(hn_drift_create(&engine->drift, bundle, err));
+    return hn_prior_make(&engine->prior, bundle, err);
 }
 
 hn_status hn_engine_create(hn_engine **out, const hn_bundle *bundle, hn_error *err) {
@@ -27,9 +42,8 @@ hn_status hn_engine_create(hn_engine **out, const hn_bundle *bundle, hn_error *e
     if (!engine) return hn_no_memory(err, "an engine");
     engine->bundle = bundle;
     engine->tasks = bundle->config->n_tasks;
-    hn_status status = hn_request_create(&engine->request, bundle->config, bundle->schema, bundle->tables, err);
-    if (status == HN_OK) status = hn_scratch_create(&engine->scratch, bundle->scorer, err);
-    if (status == HN_OK) status = hn_drift_create(&engine->drift, bundle, err);
+    engine->calibrated = true;
+    const hn_status status = make(engine, bundle, err);
     if (status != HN_OK)
         hn_engine_free(engine);
     else
@@ -37,89 +51,139 @@ hn_status hn_engine_create(hn_engine **out, const hn_bundle *bundle, hn_error *e
     return status;
 }
 
-double hn_served_probability(const hn_bundle *bundle, uint16_t scenario, int32_t task, hn_real logit) {
-    return hn_bundle_probability(bundle, scenario, task, (double)logit, false);
+/* ---- Rows --------------------------------------------------------------------------------------
+ */
+
+void hn_engine_begin(hn_engine *engine) {
+    const char *cell;
+    hn_request_begin(engine->request);
+    hn_arena_free(&engine->kept);
+    engine->rows = 0;
+    engine->encoded_rows = false;
+    engine->scenario = hn_request_scenario(engine->request, NULL, 0, &cell);
+    engine->scenario_given = false;
+    engine->scenario_cell = NULL;
+    engine->scenario_cell_bytes = 0;
+    if (engine->store) hn_engine_store_begin(engine->store);
+}
+
+const char *hn_engine_keep(hn_engine *engine, const char *text, size_t n) {
+    return hn_arena_strndup(&engine->kept, text, n);
+}
+
+/* The cell of a scenario's name is the first text of that scenario. */
+static void take_scenario(hn_engine *engine, int32_t row, const char **text, size_t *n) {
+    const char *cell;
+    const uint16_t found = hn_request_scenario(engine->request, *text, *n, &cell);
+    engine->scenario_given = true;
+    if (cell && cell != *text) *n = strlen(cell);
+    if (cell) *text = cell;
+    if (row >= 0) {
+        hn_request_set_scenario(engine->request, row, found);
+        return;
+    }
+    engine->scenario = found;
+    engine->scenario_cell = *text;
+    engine->scenario_cell_bytes = *n;
+}
+
+hn_status hn_engine_set_text(hn_engine *engine, int32_t row, int32_t field, const char *text,
+                             size_t n, hn_error *err) {
+    if (field == hn_request_scenario_field(engine->request)) take_scenario(engine, row, &text, &n);
+    HN_TRY(hn_request_set(engine->request, row, field, text, n, err));
+    if (engine->store && hn_engine_store_note(engine->store, row, field, text, n) != HN_OK)
+        return hn_no_memory(err, "a request's keys");
+    return HN_OK;
+}
+
+hn_status hn_engine_set_scenario(hn_engine *engine, const char *text, size_t n, hn_error *err) {
+    const int32_t field = hn_request_scenario_field(engine->request);
+    if (field >= 0) return hn_engine_set_text(engine, HN_REQUEST_SHARED, field, text, n, err);
+    take_scenario(engine, HN_REQUEST_SHARED, &text, &n);
+    return HN_OK;
+}
+
+hn_status hn_engine_rows(hn_engine *engine, int32_t rows, hn_error *err) {
+    HN_TRY(hn_request_rows(engine->request, rows, engine->scenario, err));
+    engine->rows = rows;
+    return engine->store ? hn_engine_store_rows(engine->store, rows, err) : HN_OK;
+}
+
+hn_status hn_engine_complete(hn_engine *engine, int64_t deadline_ns, hn_error *err) {
+    if (!engine->scenario_given) hn_request_join_scenario(engine->request);
+    return engine->store ? hn_engine_store_fetch(engine, deadline_ns, err) : HN_OK;
+}
+
+/* ---- Scores ------------------------------------------------------------------------------------
+ */
+
+static hn_status reserve(hn_engine *engine, hn_error *err) {
+    const size_t n = (size_t)engine->rows * (size_t)engine->tasks;
+    HN_TRY(hn_grow(&engine->logits, &engine->logits_capacity, n, sizeof *engine->logits, err));
+    return hn_grow(&engine->p, &engine->p_capacity, n, sizeof *engine->p, err);
+}
+
+/* What is shown is an hn_real, through every door. */
+static void take_logits(hn_engine *engine) {
+    const hn_rows *const rows = &engine->encoded.rows;
+    const size_t tasks = (size_t)engine->tasks;
+    for (size_t i = 0; i < (size_t)rows->rows; i++)
+        for (size_t t = 0; t < tasks; t++)
+            engine->p[i * tasks + t] = (double)(hn_real)hn_bundle_probability(
+                engine->bundle, rows->scenario[i], (int32_t)t,
+                (double)engine->logits[i * tasks + t], engine->calibrated);
 }
 
 hn_status hn_engine_score(hn_engine *engine, hn_error *err) {
     bool uniform;
     HN_TRY(hn_request_encode(&engine->encoded, &uniform, engine->request, err));
+    engine->encoded_rows = true;
     const hn_rows *const rows = &engine->encoded.rows;
-    const size_t tasks = (size_t)engine->tasks, n = (size_t)rows->rows * tasks;
-    HN_TRY(hn_grow(&engine->logits, &engine->logits_capacity, n, sizeof *engine->logits, err));
-    HN_TRY(hn_grow(&engine->p, &engine->p_capacity, n, sizeof *engine->p, err));
-    HN_TRY(uniform ? hn_score_request(engine->logits, engine->bundle->scorer, engine->scratch, rows, err)
-                   : hn_score(engine->logits, engine->bundle->scorer, engine->scratch, rows, err));
-    for (size_t i = 0; i < n; i++)
-        engine->p[i] = hn_served_probability(engine->bundle, rows->scenario[i / tasks], (int32_t)(i % tasks),
-                                             engine->logits[i]);
+    engine->rows = rows->rows;
+    HN_TRY(reserve(engine, err));
+    HN_TRY((uniform ? hn_score_request : hn_score)(engine->logits, engine->bundle->scorer,
+                                                   engine->scratch, rows, err));
+    take_logits(engine);
     hn_drift_add(engine->drift, rows, engine->logits, hn_now_ns());
     return HN_OK;
 }
 
-/* ---- JSON values ---------------------------------------------------------------------- */
-
-/* The shortest decimal text that reads back to the same number. */
-static int show_real(char *out, size_t n, double x) {
-    int length = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        length = snprintf(out, n, "%.*g", digits, x);
-        double back;
-        if (hn_cell_number(&back, out, (size_t)length) && back == x) break;
+bool hn_engine_take_prior(hn_engine *engine) {
+    const size_t tasks = (size_t)engine->tasks;
+    const uint16_t scenarios = (uint16_t)hn_schema_layout(engine->bundle->schema)->scenarios;
+    if (!engine->prior || reserve(engine, NULL) != HN_OK) return false;
+    for (int32_t i = 0; i < engine->rows; i++) {
+        const uint16_t s = hn_engine_scenario(engine, i);
+        const size_t at = s == HN_SCENARIO_UNKNOWN ? scenarios : s;
+        memcpy(engine->p + (size_t)i * tasks, engine->prior + at * tasks,
+               tasks * sizeof *engine->p);
     }
-    return length;
+    return true;
 }
 
-/* A scalar's text; a string's own bytes. NULL: absent, or no scalar. */
-static const char *scalar_text(size_t *n, char number[40], const json_t *value) {
-    if (json_is_string(value)) {
-        *n = json_string_length(value);
-        return json_string_value(value);
-    }
-    if (json_is_boolean(value)) {
-        *n = 1;
-        return json_is_true(value) ? "1" : "0";
-    }
-    if (json_is_integer(value))
-        *n = (size_t)snprintf(number, 40, "%lld", (long long)json_integer_value(value));
-    else if (json_is_real(value))
-        *n = (size_t)show_real(number, 40, json_real_value(value));
-    else
-        return NULL;
-    return number;
+/* ---- Questions
+ * ----------------------------------------------------------------------------------- */
+
+uint16_t hn_engine_scenario(const hn_engine *engine, int32_t row) {
+    return row < engine->rows ? hn_request_row_scenario(engine->request, row) : engine->scenario;
 }
 
-static hn_status join_list(hn_text *out, const json_t *list, const char *delimiter, hn_error *err) {
-    size_t index;
-    const json_t *item;
-    json_array_foreach(list, index, item) {
-        char number[40];
-        size_t n = 0;
-        if (json_is_null(item)) continue;
-        const char *const text = scalar_text(&n, number, item);
-        if (!text) return hn_fail(err, HN_BAD_DATA, "found a list within a list; expected strings or numbers");
-        if (memmem(text, n, delimiter, strlen(delimiter)))
-            return hn_fail(err, HN_BAD_DATA, "found a value with \"%s\" in it, which stands between the values of this column", delimiter);
-        if (out->length > 0) hn_text_bytes(out, delimiter, strlen(delimiter));
-        hn_text_bytes(out, text, n);
-    }
-    return out->failed ? hn_no_memory(err, "a list") : HN_OK;
+const char *hn_engine_scenario_name(const hn_engine *engine, uint16_t scenario) {
+    const hn_strings *const names = &engine->bundle->config->scenario.names;
+    if (scenario == HN_SCENARIO_UNKNOWN) return NULL;
+    return scenario < names->n ? names->items[scenario] : "all";
 }
 
-hn_status hn_engine_set(hn_engine *engine, int32_t row, int32_t field, const json_t *value, hn_error *err) {
-    char number[40];
-    size_t n = 0;
-    if (json_is_null(value)) return hn_request_set(engine->request, row, field, NULL, 0, err);
-    const char *const text = scalar_text(&n, number, value);
-    if (text && n <= CELL_BYTES_MAX) return hn_request_set(engine->request, row, field, text, n, err);
-    if (text) return hn_fail(err, HN_BAD_DATA, "found %zu bytes; expected at most %d", n, CELL_BYTES_MAX);
-    const char *const delimiter = hn_request_delimiter(engine->request, field);
-    if (!json_is_array(value) || !delimiter)
-        return hn_fail(err, HN_BAD_DATA, "found %s; expected a string, a number, true, false or null%s",
-                       json_is_array(value) ? "a list" : "an object", delimiter ? ", or a list" : "");
-    hn_text joined = {0};
-    hn_status status = join_list(&joined, value, delimiter, err);
-    if (status == HN_OK) status = hn_request_set(engine->request, row, field, joined.text, joined.length, err);
-    hn_text_free(&joined);
-    return status;
+const char *hn_engine_suggest(const hn_engine *engine, const char *name, size_t n) {
+    const int32_t fields = hn_request_fields(engine->request);
+    const char **const names = hn_alloc((size_t)fields + 1, sizeof *names);
+    char *const word = hn_strndup(name, n);
+    const char *near = NULL;
+    if (names && word) {
+        for (int32_t f = 0; f < fields; f++) names[f] = hn_request_field_name(engine->request, f);
+        near = hn_did_you_mean(word, names, (size_t)fields);
+    }
+    hn_free(names);
+    hn_free(word);
+    return near;
 }

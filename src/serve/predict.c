@@ -17,7 +17,7 @@ enum { SLICE_ROWS = 256 };
 
 typedef struct worker {
     hn_scratch *scratch;
-    hn_real *logits; /* [SLICE_ROWS][T] */
+    hn_real *logits;  /* [SLICE_ROWS][T] */
     uint64_t unknown; /* rows of unknown scenarios */
 } worker;
 
@@ -103,8 +103,10 @@ static hn_rows slice_of(const hn_rows *rows, const hn_layout *layout, int32_t fi
                      .list_ids = rows->list_ids};
 }
 
+/* What is shown is an hn_real, as through the server's doors. */
 static double probability(const predictor *p, uint16_t scenario, int32_t task, hn_real logit) {
-    return (p->options.uncorrected ? hn_bundle_uncorrected : hn_bundle_probability)(
+    return (double)(hn_real)(p->options.uncorrected ? hn_bundle_uncorrected
+                                                    : hn_bundle_probability)(
         p->bundle, scenario, task, (double)logit, p->options.calibrated);
 }
 
@@ -210,8 +212,8 @@ static void close_predictor(predictor *p) {
 }
 
 hn_status hn_predict(const hn_bundle *bundle, const char *const *files, size_t n_files,
-                     const hn_predict_options *how, hn_write write, void *user,
-                     const hn_run *run, hn_error *err) {
+                     const hn_predict_options *how, hn_write write, void *user, const hn_run *run,
+                     hn_error *err) {
     if (n_files == 0)
         return hn_fail(err, HN_USAGE,
                        "predict: no files; expected at least one, or \"-\" for standard input");

@@ -1,278 +1,231 @@
-/* POST /v1/rank: a user, a scenario and candidates in, ranked items out (docs/serving.md). */
+/* POST /v1/rank: a user, a scenario and candidates in, ranked items out (docs/serving.md). Here is
+ * the course of a request: which model, its scores, what takes their place where there are none. */
 #include "serve/rank.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "serve/answer.h"
-#include "serve/engine.h"
 #include "serve/http.h"
 #include "serve/ranker.h"
 
-/* ---- The ranker -------------------------------------------------------------------------- */
+/* ---- The model
+ * ------------------------------------------------------------------------------------ */
 
-hn_status hn_ranker_create(hn_ranker **out, const hn_ranker_parts *parts, hn_error *err) {
-    *out = hn_alloc_zero(1, sizeof **out);
-    if (!*out) return hn_no_memory(err, "the ranker");
-    (*out)->parts = *parts;
-    return HN_OK;
+static void release(hn_ranking *r) {
+    if (r->version) hn_shelf_release(r->ranker->parts.models, r->version);
+    r->version = NULL;
+    r->engine = NULL;
 }
 
-void hn_ranker_free(hn_ranker *ranker) { hn_free(ranker); }
-void hn_ranker_attach(hn_ranker *ranker, hn_shelf *models) { ranker->parts.models = models; }
-
-static hn_status make_engine(void *user, void **out, const hn_model_version *version, int32_t worker, hn_error *err) {
-    (void)user, (void)worker;
-    hn_engine *engine;
-    *out = NULL;
-    HN_TRY(hn_engine_create(&engine, version->bundle, err));
-    *out = engine;
-    return HN_OK;
+static bool acquire(hn_ranking *r, const char *model, bool previous) {
+    hn_shelf *const models = r->ranker->parts.models;
+    const int32_t k = hn_shelf_find(models, model);
+    const hn_model_version *const version = k < 0 ? NULL : hn_shelf_acquire(models, k, previous);
+    if (!version && previous) return false; /* what there is stays */
+    release(r);
+    r->version = version;
+    r->engine = version ? version->engines[r->exchange->worker] : NULL;
+    return version != NULL;
 }
 
-static void free_engine(void *user, void *engine) {
-    (void)user;
-    hn_engine_free(engine);
+static void choose(hn_ranking *r) {
+    hn_choose(&r->choice, r->ranker->parts.config, r->scenario_name,
+              r->user_id ? r->user_id->text : NULL, r->user_id ? r->user_id->n : 0);
 }
 
-hn_shelf_hooks hn_ranker_hooks(hn_ranker *ranker) {
-    return (hn_shelf_hooks){.make_engine = make_engine, .free_engine = free_engine, .user = ranker};
+/* Arms depend on the scenario's name, and the name on the model that knows it: the one that
+ * answers by default. */
+static void name_scenario(hn_ranking *r) {
+    const char *cell;
+    if (!r->engine) return;
+    const uint16_t found =
+        hn_request_scenario(r->engine->request, r->scenario ? r->scenario->text : NULL,
+                            r->scenario ? r->scenario->n : 0, &cell);
+    r->scenario_name = hn_engine_scenario_name(r->engine, found);
 }
 
-/* ---- Reading ----------------------------------------------------------------------------- */
+static bool take_rows(hn_ranking *r) {
+    if (!r->engine) return true;
+    r->engine->calibrated = r->choice.calibrated;
+    if (!hn_rank_rows(r)) return false;
+    const uint16_t scenario = hn_engine_scenario(r->engine, 0);
+    r->known_scenario = scenario != HN_SCENARIO_UNKNOWN;
+    r->scenario_name = hn_engine_scenario_name(r->engine, scenario);
+    return true;
+}
 
-typedef struct ranking {
-    hn_exchange *exchange;
-    const json_t *body, *candidates;
-    hn_engine *engine;
-    const hn_model_version *version;
-    hn_rank_trace *trace;
-    double *score;
-    int32_t *order;
-    int32_t n, limit;
-    uint16_t scenario;
-    const char *fallback;
-} ranking;
+/* A scenario that stands in a column is known with the rows only, and may lead to other arms. */
+static bool take_model(hn_ranking *r) {
+    choose(r);
+    const char *model = r->choice.model;
+    acquire(r, model, false);
+    name_scenario(r);
+    choose(r);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (strcmp(model, r->choice.model) != 0) acquire(r, r->choice.model, false);
+        model = r->choice.model;
+        if (!take_rows(r)) return false;
+        choose(r);
+        if (strcmp(model, r->choice.model) == 0) break;
+    }
+    r->choice.model = model; /* also where the arms' own models lead in a circle */
+    if (r->engine) r->engine->calibrated = r->choice.calibrated;
+    return true;
+}
 
-static bool refuse(ranking *r, const char *code, const char *path, const char *text) {
-    hn_answer_fault(r->exchange, 400, code, "%s: %s", path, text);
+/* ---- Scores
+ * ---------------------------------------------------------------------------------------- */
+
+hn_status hn_rank_reserve(hn_rank_memory *m, int32_t rows, hn_error *err) {
+    const size_t n = (size_t)rows + 1;
+    HN_TRY(hn_grow(&m->score, &m->score_capacity, n, sizeof *m->score, err));
+    HN_TRY(hn_grow(&m->order, &m->order_capacity, n, sizeof *m->order, err));
+    HN_TRY(hn_grow(&m->parts, &m->parts_capacity, n, sizeof *m->parts, err));
+    return hn_grow(&m->candidates, &m->candidates_capacity, n, sizeof *m->candidates, err);
+}
+
+static double product(const double *p, int32_t tasks) {
+    double score = 1;
+    for (int32_t t = 0; t < tasks; t++) score *= p[t];
+    return score;
+}
+
+int32_t hn_rank_fuse(double *score, const hn_engine *engine, const hn_ranker *ranker,
+                     const hn_choice *choice) {
+    int32_t program = -1, scored = 0, last = -1;
+    for (int32_t i = 0; i < engine->rows; i++) {
+        const double *const p = engine->p + (size_t)i * (size_t)engine->tasks;
+        const uint16_t scenario = hn_engine_scenario(engine, i);
+        if (scenario != last) {
+            const char *const name = hn_engine_scenario_name(engine, scenario);
+            program = hn_programs_find(&ranker->programs, hn_choice_fusion(choice, name));
+            last = scenario;
+        }
+        score[i] = program < 0
+                       ? product(p, engine->tasks)
+                       : hn_bindings_value(&engine->bindings, program,
+                                           engine->encoded_rows ? engine->request : NULL, i, p);
+        if (!isfinite(score[i])) score[i] = NAN;
+        scored += !isnan(score[i]);
+    }
+    return scored;
+}
+
+/* From engine->p; false: no row has a score. */
+static bool fuse(hn_ranking *r) {
+    const int32_t scored = hn_rank_fuse(r->memory->score, r->engine, r->ranker, &r->choice);
+    r->unscored = r->n - scored;
+    r->scored = scored > 0 || r->n == 0;
+    if (!r->scored) r->unscored = 0;
+    return r->scored;
+}
+
+static bool score(hn_ranking *r) {
+    hn_error err = {0};
+    return r->engine && (r->n == 0 || hn_engine_score(r->engine, &err) == HN_OK) && fuse(r);
+}
+
+static bool score_previous(hn_ranking *r) {
+    if (!acquire(r, r->choice.model, true)) return false;
+    r->lenient = true;
+    return take_rows(r) && score(r);
+}
+
+static bool take_prior(hn_ranking *r) {
+    return r->engine && hn_engine_take_prior(r->engine) && fuse(r);
+}
+
+/* False: answered. */
+static bool fall_back(hn_ranking *r) {
+    static const char *const names[] = {"previous", "prior", "order"};
+    for (int32_t k = 0; k < r->choice.n_fallback && r->choice.fallback[k] >= 0; k++) {
+        const hn_fallback kind = (hn_fallback)r->choice.fallback[k];
+        r->fallback = names[kind];
+        if (kind == HN_FALLBACK_PREVIOUS ? score_previous(r)
+                                         : kind == HN_FALLBACK_ORDER || take_prior(r))
+            return true;
+    }
+    r->fallback = NULL;
+    hn_answer_fault(r->exchange, 503, r->version ? "no_score" : "no_model",
+                    r->version ? "the model gave no score" : "no version of the model is loaded");
     return false;
 }
 
-/* One member of user, context or a candidate. */
-static bool take_field(ranking *r, int32_t row, const char *path, hn_side side, const char *key, const json_t *value) {
-    char where[256];
-    snprintf(where, sizeof where, "%s.%.100s", path, key);
-    const bool id = strcmp(key, "id") == 0 && side != HN_SIDE_CONTEXT;
-    int32_t field = id ? hn_request_id_field(r->engine->request, side) : HN_FIELD_UNKNOWN;
-    if (id && field < 0 && hn_request_field(r->engine->request, key, 2) < 0) return true; /* only handed back */
-    if (field < 0) field = hn_request_field(r->engine->request, key, strlen(key));
-    if (field == HN_FIELD_AMBIGUOUS)
-        return refuse(r, "unknown_field", where, "found a column of several files; write \"table.column\"");
-    if (field < 0) return refuse(r, "unknown_field", where, "found a name that no feature of the model reads");
-    hn_error err = {0};
-    return hn_engine_set(r->engine, row, field, value, &err) == HN_OK || refuse(r, "bad_value", where, err.text);
-}
-
-static bool take_object(ranking *r, int32_t row, const char *path, hn_side side, const json_t *object) {
-    if (!object) return true;
-    if (!json_is_object(object)) return refuse(r, "bad_type", path, "expected an object");
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-        if (!take_field(r, row, path, side, key, value)) return false;
-    return true;
-}
-
-static bool take_scenario(ranking *r) {
-    const json_t *const given = json_object_get(r->body, "scenario");
-    if (given && !json_is_string(given) && !json_is_integer(given))
-        return refuse(r, "bad_type", "scenario", "expected a string");
-    char number[32];
-    const char *text = json_string_value(given), *cell;
-    if (json_is_integer(given)) {
-        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(given));
-        text = number;
-    }
-    hn_request *const q = r->engine->request;
-    r->scenario = hn_request_scenario(q, text, text ? strlen(text) : 0, &cell);
-    const int32_t field = hn_request_scenario_field(q);
-    hn_error err = {0};
-    if (cell && field >= 0 && hn_request_set(q, HN_REQUEST_SHARED, field, cell, strlen(cell), &err) != HN_OK)
-        return refuse(r, "bad_value", "scenario", err.text);
-    return true;
-}
-
-static bool take_rows(ranking *r) {
-    hn_error err = {0};
-    hn_request_begin(r->engine->request);
-    if (!take_scenario(r) ||
-        !take_object(r, HN_REQUEST_SHARED, "user", HN_SIDE_USER, json_object_get(r->body, "user")) ||
-        !take_object(r, HN_REQUEST_SHARED, "context", HN_SIDE_CONTEXT, json_object_get(r->body, "context")))
-        return false;
-    if (hn_request_rows(r->engine->request, r->n, r->scenario, &err) != HN_OK)
-        return hn_answer_fault(r->exchange, 503, "no_memory", "%s", err.text), false;
-    for (int32_t i = 0; i < r->n; i++) {
-        char path[40];
-        snprintf(path, sizeof path, "candidates[%d]", i);
-        const json_t *const item = json_array_get(r->candidates, (size_t)i);
-        if (!json_is_object(item)) return refuse(r, "bad_type", path, "expected an object");
-        if (!take_object(r, i, path, HN_SIDE_ITEM, item)) return false;
-    }
-    if (!json_object_get(r->body, "scenario")) hn_request_join_scenario(r->engine->request);
-    return true;
-}
-
-/* ---- Scores -------------------------------------------------------------------------------- */
-
 static int compare(const void *a, const void *b, void *user) {
-    const double *const score = user;
+    const double *const all = user;
     const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    if (score[x] != score[y]) return score[x] > score[y] ? -1 : 1;
+    const double p = all[x], q = all[y];
+    if (isnan(p) != isnan(q)) return isnan(p) ? 1 : -1;
+    if (p != q && !isnan(p)) return p > q ? -1 : 1;
     return x - y;
 }
 
-/* The product of the tasks; what is no number leaves the order as it was given. */
-static bool fuse(ranking *r) {
-    bool fine = true;
-    for (int32_t i = 0; i < r->n; i++) {
-        r->score[i] = 1;
-        for (int32_t t = 0; t < r->engine->tasks; t++) r->score[i] *= r->engine->p[i * r->engine->tasks + t];
-        fine &= isfinite(r->score[i]) != 0;
-        r->order[i] = i;
-    }
-    return fine;
+static void sort(hn_ranking *r) {
+    for (int32_t i = 0; i < r->n; i++) r->memory->order[i] = i;
+    if (r->scored && r->n > 1)
+        qsort_r(r->memory->order, (size_t)r->n, sizeof *r->memory->order, compare,
+                r->memory->score);
 }
 
-static bool score(ranking *r) {
+/* ---- The whole
+ * ---------------------------------------------------------------------------------------- */
+
+/* The client's, else that of the trace, so that what was shown can be joined. */
+static void take_request_id(hn_ranking *r) {
+    enum { TRACE_AT = 3, TRACE_ID_BYTES = 32 };
+    hn_text *const id = &r->memory->request_id;
+    const char *const given = r->exchange->trace;
+    if (id->failed) hn_text_free(id);
+    id->length = 0;
+    if (r->request_id && r->request_id->kind != HN_JSON_NULL)
+        hn_text_bytes(id, r->request_id->text, r->request_id->n);
+    else if (given && strlen(given) > TRACE_AT + TRACE_ID_BYTES)
+        hn_text_bytes(id, given + TRACE_AT, TRACE_ID_BYTES);
+    else
+        hn_text_bytes(id, "", 0);
+}
+
+static void rank_body(hn_ranking *r) {
     hn_error err = {0};
-    if (hn_engine_score(r->engine, &err) != HN_OK || !fuse(r)) {
-        r->fallback = "order";
-        for (int32_t i = 0; i < r->n; i++) r->order[i] = i;
-        return true;
-    }
-    r->scenario = r->n > 0 ? r->engine->encoded.rows.scenario[0] : r->scenario;
-    qsort_r(r->order, (size_t)r->n, sizeof *r->order, compare, r->score);
-    return true;
-}
-
-/* ---- The answer ---------------------------------------------------------------------------- */
-
-static json_t *flags(const ranking *r) {
-    json_t *const all = json_array();
-    if (r->scenario == HN_SCENARIO_UNKNOWN) json_array_append_new(all, json_string("unknown_scenario"));
-    if (hn_request_missing(r->engine->request) > 0) json_array_append_new(all, json_string("missing_features"));
-    if (r->fallback) json_array_append_new(all, json_string("fallback"));
-    return all;
-}
-
-static void add_item(hn_text *out, const ranking *r, int32_t rank) {
-    const int32_t i = r->order[rank];
-    const json_t *const id = json_object_get(json_array_get(r->candidates, (size_t)i), "id");
-    hn_text_add(out, "%s{\"id\":", rank > 0 ? "," : "");
-    hn_answer_value(out, id);
-    hn_text_add(out, ",\"rank\":%d", rank + 1);
-    if (!r->fallback) {
-        hn_text_add(out, ",\"score\":%.9g,\"p\":{", r->score[i]);
-        for (int32_t t = 0; t < r->engine->tasks; t++) {
-            if (t > 0) hn_text_bytes(out, ",", 1);
-            hn_answer_string(out, r->engine->bundle->config->tasks[t].name);
-            hn_text_add(out, ":" HN_P_FORMAT, r->engine->p[i * r->engine->tasks + t]);
-        }
-        hn_text_bytes(out, "}", 1);
-    }
-    hn_text_add(out, ",\"flags\":[]}");
-}
-
-static void answer(ranking *r) {
-    hn_text *const out = &r->exchange->answer;
-    const hn_config_scenario *const s = &r->engine->bundle->config->scenario;
-    json_t *const all = flags(r);
-    hn_text_add(out, "{\"request_id\":");
-    hn_answer_value(out, json_object_get(r->body, "request_id"));
-    hn_text_add(out, ",\"model\":");
-    hn_answer_string(out, r->version->model);
-    hn_text_add(out, ",\"version\":");
-    hn_answer_string(out, r->version->version);
-    hn_text_add(out, ",\"arms\":{},\"scenario\":");
-    hn_answer_string(out, r->scenario < s->names.n ? s->names.items[r->scenario] : NULL);
-    hn_text_add(out, ",\"flags\":");
-    hn_answer_value(out, all);
-    hn_text_add(out, ",\"missing_features\":%d,\"fallback\":", hn_request_missing(r->engine->request));
-    hn_answer_string(out, r->fallback);
-    hn_text_add(out, ",\"items\":[");
-    for (int32_t k = 0; k < r->n && k < r->limit; k++) add_item(out, r, k);
-    hn_text_add(out, "]}");
-    json_decref(all);
-    r->exchange->status = 200;
-    r->exchange->answer_type = "application/json";
-    r->exchange->answer_json_bytes = -1;
-    r->trace->scenario = r->scenario == HN_SCENARIO_UNKNOWN ? -1 : r->scenario;
-    r->trace->scenario_name = r->scenario < s->names.n ? s->names.items[r->scenario] : "";
-    r->trace->unknown_scenario = r->scenario == HN_SCENARIO_UNKNOWN;
-    r->trace->missing_features = (uint32_t)hn_request_missing(r->engine->request);
-    r->trace->items = r->n;
-    r->trace->fallback = r->fallback;
-}
-
-/* ---- The whole ----------------------------------------------------------------------------- */
-
-static bool check_body(ranking *r, const hn_serve_config *config) {
-    if (!json_is_object(r->body)) return refuse(r, "bad_type", "request", "expected an object");
-    r->candidates = json_object_get(r->body, "candidates");
-    if (!json_is_array(r->candidates)) return refuse(r, "bad_type", "candidates", "expected a list");
-    const size_t n = json_array_size(r->candidates);
-    if (n > (size_t)config->max_candidates) {
-        hn_answer_fault(r->exchange, 413, "too_many_candidates", "candidates: found %zu; expected at most %d", n,
-                        config->max_candidates);
-        return false;
-    }
-    r->n = r->limit = (int32_t)n;
-    const json_t *const limit = json_object_get(r->body, "limit");
-    if (!limit || json_is_null(limit)) return true;
-    if (!json_is_integer(limit) || json_integer_value(limit) < 0)
-        return refuse(r, "bad_type", "limit", "expected a whole number of at least 0");
-    if (json_integer_value(limit) < r->limit) r->limit = (int32_t)json_integer_value(limit);
-    return true;
-}
-
-static void rank_body(hn_ranker *ranker, ranking *r) {
     const int64_t begun = hn_now_ns();
-    if (!check_body(r, ranker->parts.config)) return;
-    r->version = hn_shelf_acquire(ranker->parts.models, 0, false);
-    if (!r->version) {
-        hn_answer_fault(r->exchange, 503, "no_model", "no version of the model is loaded");
+    if (!hn_rank_read(r, &r->memory->json.nodes[0])) return;
+    if (hn_rank_reserve(r->memory, r->n, &err) != HN_OK) {
+        hn_answer_fault(r->exchange, 503, "no_memory", "%s", err.text);
         return;
     }
-    r->engine = r->version->engines[r->exchange->worker];
-    r->score = hn_alloc((size_t)r->n + 1, sizeof *r->score);
-    r->order = hn_alloc((size_t)r->n + 1, sizeof *r->order);
-    if (!r->score || !r->order) {
-        hn_answer_fault(r->exchange, 503, "no_memory", "out of memory for the scores");
-    } else if (take_rows(r)) {
-        const int64_t made = hn_now_ns();
-        if (r->n > 0) score(r);
-        const int64_t scored = hn_now_ns();
-        answer(r);
-        r->trace->features_ns = made - begun;
-        r->trace->model_ns = scored - made;
-        r->trace->answer_ns = hn_now_ns() - scored;
-    }
-    hn_free(r->score);
-    hn_free(r->order);
-    hn_shelf_release(ranker->parts.models, r->version);
+    take_request_id(r);
+    if (!take_model(r)) return;
+    const int64_t made = hn_now_ns();
+    r->trace->features_ns = made - begun;
+    if (!score(r) && !fall_back(r)) return;
+    sort(r);
+    const int64_t scored = hn_now_ns();
+    r->trace->model_ns = scored - made;
+    hn_rank_answer(r);
+    r->trace->answer_ns = hn_now_ns() - scored;
 }
 
 void hn_rank_handle(hn_ranker *ranker, hn_exchange *exchange, hn_rank_trace *trace) {
+    enum { KEPT_BYTES = 16 << 20 };
+    hn_rank_memory *const memory = &ranker->memory[exchange->worker];
+    hn_ranking r = {.ranker = ranker, .memory = memory, .exchange = exchange, .trace = trace};
+    hn_error err = {0};
     *trace = (hn_rank_trace){.scenario = -1, .scenario_name = ""};
     const int64_t begun = hn_now_ns();
-    json_t *const body = hn_answer_parse(exchange, exchange->body_bytes, ranker->parts.config->max_depth);
+    const hn_status status = hn_json_read(&memory->json, exchange->body, exchange->body_bytes,
+                                          ranker->parts.config->max_depth, &err);
     trace->parse_ns = hn_now_ns() - begun;
-    if (!body) return;
-    ranking r = {.exchange = exchange, .body = body, .trace = trace};
-    rank_body(ranker, &r);
-    json_decref(body);
+    if (status == HN_NO_MEMORY)
+        hn_answer_fault(exchange, 503, "no_memory", "%s", err.text);
+    else if (status != HN_OK)
+        hn_answer_fault(exchange, 400,
+                        memory->json.fault == HN_JSON_TOO_DEEP ? "too_deep" : "bad_json", "%s",
+                        err.text);
+    else
+        rank_body(&r);
+    release(&r);
+    hn_json_trim(&memory->json, KEPT_BYTES);
 }

@@ -9,11 +9,12 @@
 #include "serve/shelf.h"
 #include "serve/store.h"
 
-typedef struct hn_ranker hn_ranker; /* shared by the workers: config, fusion programs, experiments */
+typedef struct hn_ranker
+    hn_ranker; /* shared by the workers: config, fusion programs, experiments */
 
 typedef struct hn_ranker_parts {
     const hn_serve_config *config;
-    hn_shelf *models;          /* set by hn_ranker_attach: the hooks need the ranker first */
+    hn_shelf *models;           /* set by hn_ranker_attach: the hooks need the ranker first */
     hn_store *store;            /* NULL: none */
     hn_exposure_log *exposures; /* NULL: none */
     int32_t workers;
@@ -28,9 +29,9 @@ void hn_ranker_attach(hn_ranker *ranker, hn_shelf *models);
 /* What a handler measured, for metrics; scenario -1: unknown. */
 typedef struct hn_rank_trace {
     int32_t scenario, items;
-    const char *scenario_name;     /* "" when unknown */
+    const char *scenario_name; /* "" when unknown */
     int64_t parse_ns, features_ns, model_ns, answer_ns;
-    const char *fallback;          /* NULL, "previous", "prior", "order" */
+    const char *fallback; /* NULL, "previous", "prior", "order" */
     uint32_t missing_features, unknown_scenario;
 } hn_rank_trace;
 
