@@ -232,6 +232,7 @@ typedef struct hn_join_options {
     int64_t now_ms;  /* until when the logs are complete; else the latest time in them */
     int64_t skew_ms; /* so much before its exposure may an event be, where clocks differ */
     bool complete;   /* only rows whose windows have all passed */
+    bool with_features; /* only rows that were logged with features, which may be a sample */
     const char *const *columns; /* the features wanted; NULL: all that are found */
     size_t n_columns;
     int64_t bad_lines; /* more than this many is an error */

@@ -62,6 +62,8 @@
       "until when the logs are complete, in milliseconds since 1970 [the latest time in them]") \
     X(SKEW, "skew", "TIME", "so long before its exposure may an event be, as in 5s [0s]")    \
     X(COMPLETE, "complete", NULL, "only rows whose windows have all passed")                 \
+    X(WITH_FEATURES, "with-features", NULL,                                                  \
+      "only rows that were logged with their features, which may be a sample")               \
     X(COLUMNS, "columns", "NAMES", "the features wanted, with commas between [all found]")   \
     X(BAD_LINES, "bad-lines", "N", "skip up to this many lines that cannot be read [0]")     \
     X(RENAME, "rename", "OLD=NEW",                                                           \

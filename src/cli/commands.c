@@ -341,6 +341,7 @@ const cli_command cli_commands[] = {
         .example = "  hinet join 'exposures/*.zst' --event click=clicks.csv:30m \\\n"
                    "    --event order=orders.jsonl:7d --out joined.csv\n",
         .options = CLI_BIT(EVENT) | CLI_BIT(NOW) | CLI_BIT(SKEW) | CLI_BIT(COMPLETE) |
+                   CLI_BIT(WITH_FEATURES) |
                    CLI_BIT(COLUMNS) | CLI_BIT(RENAME) | CLI_BIT(BAD_LINES) | CLI_BIT(OUT) |
                    CLI_BIT(TEMP) | CLI_BIT(MEMORY) | CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
         .min_args = 1,

@@ -186,6 +186,7 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_NOW: return parse_now(out, value, err);
     case CLI_SKEW: return parse_skew(out, value, err);
     case CLI_COMPLETE: out->join.complete = true; return HN_OK;
+    case CLI_WITH_FEATURES: out->join.with_features = true; return HN_OK;
     case CLI_COLUMNS: out->columns = value; return HN_OK;
     case CLI_BAD_LINES: return parse_bad_lines(out, value, err);
     case CLI_RENAME: out->renames[out->join.n_renames++] = value; return HN_OK;

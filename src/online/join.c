@@ -84,9 +84,10 @@ static hn_status check_rename(const hn_join_options *o, size_t i, hn_error *err)
             return hn_fail(err, HN_USAGE, "join: \"%.300s\" renames a column for the second time",
                            o->renames[i]);
     }
-    return taken ? hn_fail(err, HN_USAGE, "join: \"%.300s\": a column of that name is already there",
-                           o->renames[i])
-                 : HN_OK;
+    return taken
+               ? hn_fail(err, HN_USAGE, "join: \"%.300s\": a column of that name is already there",
+                         o->renames[i])
+               : HN_OK;
 }
 
 static hn_status check_options(const hn_join_options *o, hn_error *err) {

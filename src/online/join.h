@@ -25,6 +25,7 @@ typedef struct hn_join_shown {
     uint64_t line;        /* of all exposure lines */
     uint64_t shared, own; /* where its text is in the spool */
     int32_t position, index;
+    int64_t bare; /* 1: logged without features */
 } hn_join_shown;
 
 /* Sorted by request, item, event, time, sequence. */
@@ -148,8 +149,8 @@ typedef struct hn_join_state {
     hn_sorter *shown, *happened, *rows;
     size_t row_bytes;
     int64_t now_ms;
-    uint64_t lines, items, requests, duplicate_requests, duplicate_items, n_rows, open_rows, bad,
-        sequence;
+    uint64_t lines, items, requests, duplicate_requests, duplicate_items, n_rows, open_rows,
+        bare_rows, nameless, bad, sequence;
     int64_t first_ms, last_ms; /* of exposures */
     char *examples[HN_JOIN_EXAMPLES];
     int32_t n_examples;

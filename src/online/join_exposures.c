@@ -11,7 +11,8 @@ typedef struct taking {
     hn_join_state *join;
     hn_join_shown *shown; /* of the line at hand */
     size_t n, capacity;
-    hn_text room; /* cells that are no JSON string */
+    uint64_t nameless; /* of its items */
+    hn_text room;      /* cells that are no JSON string */
     const char *file;
     uint64_t number;
 } taking;
@@ -134,13 +135,16 @@ static hn_status take_item(taking *t, hn_join_shown shown, const json_t *item, h
     snprintf(where, sizeof where, "items[%d]", shown.index);
     if (!json_is_object(item))
         return bad(t, err, "%s: found %s; expected an object", where, kind_of(item));
-    shown.own = hn_join_spool_begin(t->join->spool);
+    /* a candidate that was sent without an id: no event can be its */
+    if (json_is_null(json_object_get(item, "id"))) return t->nameless++, HN_OK;
     snprintf(place, sizeof place, "%s.id", where);
     HN_TRY(id_of(&id, &n, t, place, json_object_get(item, "id"), err));
+    shown.own = hn_join_spool_begin(t->join->spool);
     shown.item = hn_join_item_hash(id, n);
     hn_join_spool_cell(t->join->spool, HN_JOIN_ITEM, id, n);
     HN_TRY(take_position(&shown, t, where, json_object_get(item, "position"), err));
     snprintf(place, sizeof place, "%s.features", where);
+    shown.bare = shown.bare && !json_object_get(item, "features");
     HN_TRY(take_object(t, HN_JOIN_OF_ITEM, place, json_object_get(item, "features"), err));
     HN_TRY(hn_grow(&t->shown, &t->capacity, t->n + 1, sizeof *t->shown, err));
     t->shown[t->n++] = shown;
@@ -157,6 +161,7 @@ static hn_status take_parsed(taking *t, const json_t *line, hn_error *err) {
     if (!json_is_array(items))
         return bad(t, err, "items: found %s; expected a list", kind_of(items));
     HN_TRY(take_shared(t, &shown, line, err));
+    shown.bare = !json_object_get(line, "user_features") && !json_object_get(line, "context");
     json_array_foreach(items, index, item) {
         shown.index = (int32_t)index;
         HN_TRY(take_item(t, shown, item, err));
@@ -189,7 +194,7 @@ static hn_status take_line(void *user, const char *line, size_t n, const char *f
     if (hn_stopped(join->run)) return hn_fail(err, HN_INTERRUPTED, "join: stopped by request");
     t->file = file;
     t->number = number;
-    t->n = 0;
+    t->n = t->nameless = 0;
     const uint64_t begin = hn_join_spool_end(join->spool);
     const hn_status status = parse(t, line, n, &why);
     if (status != HN_OK) {
@@ -199,6 +204,7 @@ static hn_status take_line(void *user, const char *line, size_t n, const char *f
     }
     const hn_join_shown *const first = t->shown;
     join->lines++;
+    join->nameless += t->nameless;
     join->items += first->index < 0 ? 0 : t->n;
     if (first->time_ms < join->first_ms) join->first_ms = first->time_ms;
     if (first->time_ms > join->last_ms) join->last_ms = first->time_ms;

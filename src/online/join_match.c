@@ -126,7 +126,8 @@ static hn_status finish_item(matching *m, size_t i, hn_error *err) {
     bool open = false;
     for (size_t e = 0; e < o->n_events; e++) open |= age < o->events[e].window_ms;
     join->open_rows += open;
-    if (open && o->complete) return HN_OK;
+    join->bare_rows += (uint64_t)item->bare;
+    if ((open && o->complete) || (item->bare && o->with_features)) return HN_OK;
     *m->row = (hn_join_row){item->time_ms,  {item->request[0], item->request[1]},
                             item->shared,   item->own,
                             item->position, item->index};

@@ -53,6 +53,7 @@ static json_t *exposures_json(const hn_join_state *join) {
     set(json, "items", join->items);
     set(json, "duplicate_requests", join->duplicate_requests);
     set(json, "duplicate_items", join->duplicate_items);
+    set(json, "items_without_id", join->nameless);
     json_object_set_new(json, "first_ms", time_or_null(join->first_ms, join->lines > 0));
     json_object_set_new(json, "last_ms", time_or_null(join->last_ms, join->lines > 0));
     return json;
@@ -66,6 +67,7 @@ static json_t *report_json(const hn_join_state *join) {
         json_array_append_new(bad, json_string(join->examples[i]));
     set(json, "rows", join->n_rows);
     set(json, "open_rows", join->open_rows);
+    set(json, "rows_without_features", join->bare_rows);
     json_object_set_new(json, "now_ms", time_or_null(join->now_ms, join->now_ms >= 0));
     json_object_set_new(json, "exposures", exposures_json(join));
     json_object_set_new(json, "events", events);
@@ -96,6 +98,11 @@ static void add_counts(hn_text *text, const hn_join_state *join) {
                 join->options->has_now ? "as given" : "the latest time in them");
     hn_text_add(text, "%llu rows have an open window%s\n", n(join->open_rows),
                 join->options->complete && join->open_rows ? " and are left out" : "");
+    if (join->bare_rows > 0)
+        hn_text_add(text, "%llu rows were logged without features%s\n", n(join->bare_rows),
+                    join->options->with_features ? " and are left out" : "");
+    if (join->nameless > 0)
+        hn_text_add(text, "%llu items without an id: left out\n", n(join->nameless));
     if (join->duplicate_requests > 0)
         hn_text_add(text, "%llu exposures of a request that was there before: left out\n",
                     n(join->duplicate_requests));

@@ -269,6 +269,29 @@ static void only_columns_asked_for(void **state) {
     joining_close(&f);
 }
 
+/* A sample of lines has features; candidates may come without an id. */
+static void rows_without_features_can_be_left_out(void **state) {
+    (void)state;
+    joining f = joining_open();
+    hn_error err = {0};
+    joining_put(f.exposures[0],
+                "{\"request_id\":\"r\",\"time_ms\":1,\"items\":[{\"id\":\"i\"},{\"id\":null}]}\n"
+                "{\"request_id\":\"s\",\"time_ms\":2,\"user_features\":{},\"items\":[{\"id\":null},"
+                "{\"id\":\"j\"}]}\n");
+    joining_put(f.clicks, "request_id,item,time_ms\nr,i,3\n");
+    f.options.with_features = true;
+    assert_ok(joining_run(&f, &err));
+    assert_csv(
+        &f, "request_id,time_ms,user,item,scenario,position,model,version,click\ns,2,,j,,2,,,\n");
+    assert_int_equal(joining_told(&f, -1, "rows_without_features"), 1);
+    assert_int_equal(joining_told(&f, -1, "items_without_id"), 2);
+    assert_int_equal(joining_told(&f, 0, "matched"), 1);
+    f.options.with_features = false;
+    assert_ok(joining_run(&f, &err));
+    assert_int_equal(joining_told(&f, -1, "rows"), 2);
+    joining_close(&f);
+}
+
 /* ---- Files ----------------------------------------------------------------------------------- */
 
 /* A server's file under way: whole frames, and the begin of one. */
@@ -320,6 +343,7 @@ int main(void) {
         cmocka_unit_test(memory_and_order_change_nothing),
         cmocka_unit_test(names_that_are_taken_get_others),
         cmocka_unit_test(only_columns_asked_for),
+        cmocka_unit_test(rows_without_features_can_be_left_out),
         cmocka_unit_test(a_part_is_read_to_its_last_frame),
         cmocka_unit_test(empty_logs_give_a_header),
     };
