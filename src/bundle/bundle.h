@@ -38,7 +38,8 @@ hn_status hn_bundle_verify(const hn_bundle *bundle, hn_error *err);
 /* The one way from a logit to a probability, for every door: the cell's calibration where it
  * is asked for and the bundle has one, then the correction for sampled negatives. `scenario`
  * may be HN_SCENARIO_UNKNOWN: such a row is not calibrated, for its logit is a mean over
- * scenarios; it is corrected with the geometric mean of the rates, weighted like that logit. */
+ * scenarios; it is corrected with the geometric mean of the rates, weighted like that logit.
+ * Rounded to hn_real, so that a door of that type and one of text show the same number. */
 double hn_bundle_probability(const hn_bundle *bundle, int32_t scenario, int32_t task, double logit,
                              bool calibrated);
 /* The same without the correction: what the model says of rows sampled like its log. */

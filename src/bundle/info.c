@@ -106,13 +106,42 @@ static bool keeps_optimizer(const hn_bundle *bundle) {
     return false;
 }
 
+static json_t *calibration_json(const hn_bundle *bundle) {
+    static const char *const kinds[] = {"none", "platt", "isotonic"};
+    const int32_t tasks = bundle->config->n_tasks, cells = bundle->config->scenario.names.n * tasks;
+    const hn_calibration *const calibration = bundle->calibration;
+    int32_t fitted = 0;
+    for (int32_t c = 0; calibration && c < cells; c++)
+        fitted += hn_calibration_has(calibration, c / tasks, c % tasks);
+    return json_pack("{s:s, s:i, s:i}", "kind",
+                     kinds[calibration ? hn_calibration_kind(calibration) : HN_CALIBRATE_NONE],
+                     "fitted", fitted, "cells", cells);
+}
+
+/* "problem": null where all rows are scored as they should be. */
+static json_t *golden_json(const hn_bundle *bundle) {
+    hn_error found = {0};
+    const bool fine = hn_bundle_verify(bundle, &found) == HN_OK;
+    return json_pack("{s:I, s:s?}", "rows",
+                     (json_int_t)json_array_size(json_object_get(bundle->golden, "rows")),
+                     "problem", fine ? NULL : found.text);
+}
+
+static json_t *profile_json(const hn_bundle *bundle) {
+    const hn_profile *const profile = bundle->profile;
+    int32_t scenarios = 0;
+    for (int32_t i = 0; profile && i < profile->scenarios; i++) scenarios += profile->rows[i] > 0;
+    return json_pack("{s:i}", "scenarios", scenarios);
+}
+
 static json_t *info_json(const hn_bundle *bundle) {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:O, s:o, s:b, s:s}", "model", model_json(bundle),
-                     "scenarios", scenarios_json(bundle), "tasks", tasks_json(bundle->config),
-                     "side_tables", side_tables_json(bundle), "schema",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:O, s:o, s:b, s:o, s:o, s:o, s:s}", "model",
+                     model_json(bundle), "scenarios", scenarios_json(bundle), "tasks",
+                     tasks_json(bundle->config), "side_tables", side_tables_json(bundle), "schema",
                      hn_schema_describe(bundle->schema), "metrics", bundle->metrics, "san",
-                     san_json(bundle), "keeps_optimizer", keeps_optimizer(bundle), "config",
-                     hn_config_yaml(bundle->config));
+                     san_json(bundle), "keeps_optimizer", keeps_optimizer(bundle), "calibration",
+                     calibration_json(bundle), "golden", golden_json(bundle), "profile",
+                     profile_json(bundle), "config", hn_config_yaml(bundle->config));
 }
 
 /* ---- Text --------------------------------------------------------------------------------- */
@@ -126,6 +155,24 @@ static long long integer_at(const json_t *object, const char *key) {
     return json_integer_value(json_object_get(object, key));
 }
 
+/* What a server needs besides the model. */
+static void serving_text(hn_text *out, const json_t *info) {
+    const json_t *calibration = json_object_get(info, "calibration"),
+                 *golden = json_object_get(info, "golden");
+    const char *const problem = json_string_value(json_object_get(golden, "problem"));
+    hn_text_add(out, "calibration: %s", string_at(calibration, "kind"));
+    if (integer_at(calibration, "fitted") > 0)
+        hn_text_add(out, ", %lld of %lld cells", integer_at(calibration, "fitted"),
+                    integer_at(calibration, "cells"));
+    hn_text_add(out, "\ngolden rows: %lld", integer_at(golden, "rows"));
+    if (problem)
+        hn_text_add(out, "; %s", problem);
+    else if (integer_at(golden, "rows") > 0)
+        hn_text_add(out, ", scored as when it was trained");
+    hn_text_add(out, "\nprofile for drift: of %lld scenarios\n",
+                integer_at(json_object_get(info, "profile"), "scenarios"));
+}
+
 static void model_text(hn_text *out, const json_t *info) {
     const json_t *model = json_object_get(info, "model"), *scenario, *task;
     size_t i;
@@ -136,6 +183,7 @@ static void model_text(hn_text *out, const json_t *info) {
                 (double)integer_at(model, "flops_per_row") / 1e6);
     hn_text_add(out, "optimizer state for warm starts: %s\n",
                 json_is_true(json_object_get(info, "keeps_optimizer")) ? "kept" : "not kept");
+    serving_text(out, info);
     hn_text_add(out, "scenarios (training rows):");
     json_array_foreach(json_object_get(info, "scenarios"), i, scenario)
         hn_text_add(out, "%s %s (%lld)", i ? "," : "", string_at(scenario, "name"),

@@ -20,17 +20,22 @@ double hn_bundle_unknown_sampling(const hn_bundle *bundle) {
     return exp(sum);
 }
 
-double hn_bundle_uncorrected(const hn_bundle *bundle, int32_t scenario, int32_t task, double logit,
-                             bool calibrated) {
+static double of_sample(const hn_bundle *bundle, int32_t scenario, int32_t task, double logit,
+                        bool calibrated) {
     if (!calibrated || !bundle->calibration || scenario == HN_SCENARIO_UNKNOWN)
         return (double)hn_sigmoid((hn_real)logit);
     return hn_calibrate(bundle->calibration, scenario, task, logit);
 }
 
+double hn_bundle_uncorrected(const hn_bundle *bundle, int32_t scenario, int32_t task, double logit,
+                             bool calibrated) {
+    return (double)(hn_real)of_sample(bundle, scenario, task, logit, calibrated);
+}
+
 double hn_bundle_probability(const hn_bundle *bundle, int32_t scenario, int32_t task, double logit,
                              bool calibrated) {
-    const double p = hn_bundle_uncorrected(bundle, scenario, task, logit, calibrated);
-    return hn_unsample(p, scenario == HN_SCENARIO_UNKNOWN
-                              ? bundle->unknown_sampling
-                              : hn_schema_sampling(bundle->schema)[scenario]);
+    const double p = of_sample(bundle, scenario, task, logit, calibrated);
+    return (double)(hn_real)hn_unsample(p, scenario == HN_SCENARIO_UNKNOWN
+                                               ? bundle->unknown_sampling
+                                               : hn_schema_sampling(bundle->schema)[scenario]);
 }

@@ -175,3 +175,39 @@ void world_rows(hn_encoded *out, const world *w, const hn_schema *schema,
     hn_log_counts_free(&counts);
     assert_int_equal(out->rows.rows, LOG_ROWS);
 }
+
+/* ---- Golden rows ------------------------------------------------------------------------- */
+
+static json_t *logits_json(const hn_real *logits) {
+    json_t *const list = json_array();
+    for (int t = 0; t < WORLD_TASKS; t++)
+        assert_int_equal(json_array_append_new(list, json_real((double)logits[t])), 0);
+    return list;
+}
+
+json_t *world_golden(const world *w) {
+    hn_error err = {0};
+    hn_encoded encoded;
+    hn_bundle *bundle;
+    hn_scratch *scratch;
+    size_t i;
+    json_t *row;
+    world_rows(&encoded, w, hn_dataset_schema(w->dataset), hn_dataset_tables(w->dataset));
+    hn_real *const logits = calloc(LOG_ROWS * WORLD_TASKS, sizeof *logits);
+    assert_ok(hn_bundle_open(&bundle, w->bundle_path, &err));
+    assert_ok(hn_scratch_create(&scratch, bundle->scorer, &err));
+    assert_ok(hn_score(logits, bundle->scorer, scratch, &encoded.rows, &err));
+    json_t *const golden = json_deep_copy(hn_dataset_samples(w->dataset));
+    assert_non_null(golden);
+    json_array_foreach(json_object_get(golden, "rows"), i, row) {
+        const json_int_t at = json_integer_value(json_object_get(row, "ordinal"));
+        assert_true(at >= 0 && at < LOG_ROWS);
+        json_object_set_new(row, "logits", logits_json(logits + at * WORLD_TASKS));
+        json_object_del(row, "ordinal");
+    }
+    hn_scratch_free(scratch);
+    hn_bundle_close(bundle);
+    hn_encoded_free(&encoded);
+    free(logits);
+    return golden;
+}

@@ -28,6 +28,9 @@ hn_bundle_parts world_parts(const world *w);
 /* The rows of the validation split, encoded without folds; hn_encoded_free it. */
 void world_rows(hn_encoded *out, const world *w, const hn_schema *schema,
                 const hn_side_tables *tables);
+/* Golden rows (golden.h): the dataset's samples, with the logits that the log's own reader and
+ * the model of `w` give them. */
+json_t *world_golden(const world *w);
 
 #define WORLD_HINET                                                                       \
     "{name: hinet, experts: 2, expert_units: [5, 4], scenario_width: 3, task_shared: 1, " \
