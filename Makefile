@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 PEERS ?= bench/peers
 
-.PHONY: all build deps venv test test-release test-double test-python demo demo-online bench bench-peers \
+.PHONY: all build deps venv test test-release test-double test-python demo demo-online bench bench-peers bench-serve \
         format format-check lint asan tsan fuzz clean
 
 all: build
@@ -72,6 +72,11 @@ bench: build
 
 bench-peers: .venv-peers/.stamp bench
 	.venv-peers/bin/python $(PEERS)/run.py
+
+# BENCH_SERVE="--only overload --json out.json" and the like (bench/serve/run.py --help).
+bench-serve: build
+	cmake --build build/release --target hinet_bench hinet_load
+	python3 bench/serve/run.py $(BENCH_SERVE)
 
 # ---- Form --------------------------------------------------------------------------------
 
