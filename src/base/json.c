@@ -115,10 +115,10 @@ static hn_status malformed(hn_json *json, yajl_handle parser, hn_error *err) {
 /* A token that is not complete, as of half a string, passes yajl at the end. */
 static hn_status check_whole(hn_json *json, hn_error *err) {
     size_t line, column;
-    static const char spaces[] = " \t\r\n";
+    static const char spaces[] = {' ', '\t', '\r', '\n'};
     const bool whole = json->n > 0 && json->nodes[0].kind >= HN_JSON_LIST;
     size_t at = whole ? json->end : 0;
-    while (at < json->source_bytes && memchr(spaces, json->source[at], 4)) at++;
+    while (at < json->source_bytes && memchr(spaces, json->source[at], sizeof spaces)) at++;
     if (whole && at == json->source_bytes) return HN_OK;
     json->fault = HN_JSON_MALFORMED;
     count_lines(&line, &column, json, at);

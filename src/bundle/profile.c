@@ -144,7 +144,7 @@ static bool rising(const double *numbers, int32_t n) {
 }
 
 static bool read_histogram(hn_histogram *h, const json_t *json, bool numbers) {
-    double list[HN_PROFILE_MOST];
+    double list[HN_PROFILE_MOST] = {0};
     const json_t *const places = json_object_get(json, numbers ? "cuts" : "ids");
     const size_t n = json_array_size(places);
     if (!json_is_array(places) || n > (numbers ? HN_PROFILE_BUCKETS - 1 : HN_PROFILE_IDS))

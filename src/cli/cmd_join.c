@@ -87,7 +87,7 @@ hn_status cli_run_join(const cli_options *options, hn_run *run, hn_error *err) {
     hn_join_event *const events = calloc(options->n_events, sizeof *events);
     list *const files = calloc(options->n_events, sizeof *files);
     if (!events || !files) status = cli_fail(err, HN_NO_MEMORY, "no memory for the options");
-    for (size_t e = 0; e < options->n_events && status == HN_OK; e++)
+    for (size_t e = 0; e < options->n_events && events && files && status == HN_OK; e++)
         status = parse_event(&events[e], &files[e], options->events[e], err);
     if (status == HN_OK && options->columns)
         status = split(&columns, options->columns, strlen(options->columns), err);

@@ -1,5 +1,6 @@
 /* The names of a request's fields: every column that features, tables' keys or the config
  * itself read, found by "column" where that is clear and by "table.column" always. */
+#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -56,9 +57,7 @@ static hn_status add_full(hn_request *r, int32_t f, hn_error *err) {
     const size_t n = strlen(file) + strlen(field->column) + 2;
     char *const text = hn_arena_alloc(&r->arena, n, 1);
     if (!text) return hn_no_memory(err, "the names of a request");
-    strcpy(text, file);
-    strcat(text, ".");
-    strcat(text, field->column);
+    snprintf(text, n, "%s.%s", file, field->column);
     if (field->table >= 0) field->shown = text;
     hn_request_name *const at = &r->names[slot_of(r, text, n - 1)];
     if (!at->text) *at = (hn_request_name){text, f};
@@ -121,10 +120,12 @@ static int32_t find_id(const hn_request *r, hn_side side, int32_t user) {
     int32_t found = HN_FIELD_UNKNOWN;
     for (int32_t c = 0; c < r->schema->n_columns; c++) {
         const hn_column *const column = &r->schema->columns[c];
-        if (column->side != side || column->kind != HN_COLUMN_ID || column->from.table >= 0) continue;
+        if (column->side != side || column->kind != HN_COLUMN_ID || column->from.table >= 0)
+            continue;
         for (int32_t f = 0; f < r->n_fields; f++)
             for (int32_t u = 0; u < r->fields[f].uses && r->fields[f].table < 0; u++)
-                if (r->schema->sources.items[r->order[r->fields[f].first + u]].slot == column->from.slot) {
+                if (r->schema->sources.items[r->order[r->fields[f].first + u]].slot ==
+                    column->from.slot) {
                     if (found >= 0 && found != f) return HN_FIELD_UNKNOWN;
                     found = f;
                 }
@@ -145,7 +146,8 @@ hn_status hn_request_name_fields(hn_request *r, hn_error *err) {
     r->key_field = hn_arena_alloc(&r->arena, tables + 1, sizeof *r->key_field);
     if (!r->names || !r->fields || !r->order || !r->key_field)
         return hn_no_memory(err, "the names of a request");
-    for (int32_t s = 0; s < sources->n; s++) add_column(r, sources->items[s].table, sources->items[s].column);
+    for (int32_t s = 0; s < sources->n; s++)
+        add_column(r, sources->items[s].table, sources->items[s].column);
     for (int32_t t = 0; t < r->config->n_tables; t++)
         r->key_field[t] = add_column(r, -1, r->config->tables[t].log_key);
     const int32_t user = add_written(r, r->config->user_column);

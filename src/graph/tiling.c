@@ -35,9 +35,8 @@ int32_t hn_plan_tile(const hn_plan *plan, int32_t rows) {
     int32_t best = HN_TILE_ROWS;
     double least = 0;
     for (int32_t tile = HN_TILE_ROWS; tile > 0; tile -= 4) {
-        const int32_t left = rows % tile;
-        const double cost =
-            (double)(rows / tile) * plan->cost[tile] + (left ? plan->cost[left] : 0);
+        const int32_t whole = rows / tile, left = rows % tile;
+        const double cost = whole * plan->cost[tile] + (left ? plan->cost[left] : 0);
         if (tile < HN_TILE_ROWS && cost >= least) continue;
         least = cost;
         best = tile;
