@@ -82,6 +82,45 @@ static bool note_row(hn_replaying *r, const hn_replay_line *line, int32_t i,
     return differs;
 }
 
+/* ---- Scores ---------------------------------------------------------------------------------- */
+
+static void take_uncalibrated(const hn_replaying *r) {
+    const hn_rows *const rows = &r->engine->encoded.rows;
+    const size_t tasks = (size_t)r->tasks, n = (size_t)rows->rows * tasks;
+    for (size_t k = 0; k < n; k++)
+        r->engine->p[k] = (double)(hn_real)hn_bundle_probability(
+            r->bundle, rows->scenario[k / tasks], (int32_t)(k % tasks),
+            (double)r->engine->logits[k], false);
+}
+
+static hn_status score(hn_replaying *r, const hn_replay_line *line, int32_t without,
+                       hn_error *err) {
+    uint64_t unknown = 0;
+    HN_TRY(hn_replay_rows(r->engine, line, without, &r->room, &unknown, err));
+    HN_TRY(hn_engine_score(r->engine, err));
+    if (without == HN_REPLAY_ALL) r->unknown += unknown;
+    if (r->uncalibrated) take_uncalibrated(r);
+    return HN_OK;
+}
+
+static bool is_as_logged(const hn_replaying *r, const hn_replay_line *line) {
+    for (int32_t i = 0; i < line->n; i++)
+        if (row_difference(r, line, i) > r->tolerance) return false;
+    return true;
+}
+
+/* A config or an arm may switch the calibration off, and the line does not say so: it does when
+ * all its probabilities are those without. */
+static hn_status score_as_served(hn_replaying *r, const hn_replay_line *line, hn_error *err) {
+    r->uncalibrated = false;
+    HN_TRY(score(r, line, HN_REPLAY_ALL, err));
+    if (!r->bundle->calibration || is_as_logged(r, line)) return HN_OK;
+    take_uncalibrated(r);
+    r->uncalibrated = is_as_logged(r, line);
+    r->uncalibrated_lines += r->uncalibrated;
+    return r->uncalibrated ? HN_OK : score(r, line, HN_REPLAY_ALL, err);
+}
+
 /* ---- Causes ---------------------------------------------------------------------------------- */
 
 static bool is_given(const hn_replaying *r, const json_t *object, int32_t field) {
@@ -97,15 +136,13 @@ static bool is_given(const hn_replaying *r, const json_t *object, int32_t field)
  * was logged is what the server had not. */
 static hn_status look_into(hn_replaying *r, const hn_replay_line *line, int32_t i, hn_error *err) {
     const json_t *const item = json_array_get(line->items, (size_t)i);
-    uint64_t unknown = 0;
     r->looked_into++;
     for (int32_t f = 0; f < hn_request_fields(r->engine->request); f++) {
         if (!is_given(r, json_object_get(line->json, "user_features"), f) &&
             !is_given(r, json_object_get(line->json, "context"), f) &&
             !is_given(r, json_object_get(item, "features"), f))
             continue;
-        HN_TRY(hn_replay_rows(r->engine, line, f, &r->room, &unknown, err));
-        HN_TRY(hn_engine_score(r->engine, err));
+        HN_TRY(score(r, line, f, err));
         if (row_difference(r, line, i) <= r->tolerance) {
             r->features[f].causes++;
             return HN_OK;
@@ -171,11 +208,9 @@ static hn_status compare_row(bool *differs, hn_replaying *r, const hn_replay_lin
 /* What the features that differ do to the scores: the same rows with the tables' own. */
 static hn_status score_tables(hn_replaying *r, const hn_replay_line *line, hn_error *err) {
     const size_t n = (size_t)line->n * (size_t)r->tasks;
-    uint64_t unknown = 0;
     HN_TRY(hn_grow(&r->p, &r->p_capacity, n, sizeof *r->p, err));
     memcpy(r->p, r->engine->p, n * sizeof *r->p);
-    HN_TRY(hn_replay_rows(r->engine, line, HN_REPLAY_NO_TABLES, &r->room, &unknown, err));
-    HN_TRY(hn_engine_score(r->engine, err));
+    HN_TRY(score(r, line, HN_REPLAY_NO_TABLES, err));
     for (size_t k = 0; k < n; k++)
         note(&r->tables[k % (size_t)r->tasks], fabs(r->p[k] - r->engine->p[k]), r->tolerance);
     return HN_OK;
@@ -240,8 +275,7 @@ static hn_status compare_line(hn_replaying *r, const hn_replay_line *line, hn_er
 static hn_status score_line(hn_replaying *r, const hn_replay_line *line, hn_error *err) {
     hn_replay_version *version;
     int32_t first = -1;
-    HN_TRY(hn_replay_rows(r->engine, line, HN_REPLAY_ALL, &r->room, &r->unknown, err));
-    HN_TRY(hn_engine_score(r->engine, err));
+    HN_TRY(score_as_served(r, line, err));
     HN_TRY(version_of(&version, r, line->json, err));
     r->scored++;
     for (int32_t i = 0; i < line->n; i++)

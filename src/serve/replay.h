@@ -58,6 +58,7 @@ typedef struct hn_replaying {
     const hn_run *run;
     double tolerance;
     hn_engine *engine;
+    bool uncalibrated; /* the line at hand */
     hn_text room;
     double *p; /* [rows][tasks] of the line, kept while it is scored otherwise */
     size_t p_capacity;
@@ -70,7 +71,7 @@ typedef struct hn_replaying {
     hn_replay_version versions[HN_REPLAY_VERSIONS];
     int32_t n_versions;
     uint64_t lines, other, without_features, fallbacks, bad, scored, rows, differing_rows;
-    uint64_t looked_into, unexplained, unknown;
+    uint64_t looked_into, unexplained, unknown, uncalibrated_lines;
     hn_replay_first first;
     char *examples[HN_REPLAY_EXAMPLES];
     int32_t n_examples;

@@ -108,11 +108,12 @@ static json_t *counts_json(const hn_replaying *r) {
     json_t *const bad = json_array();
     for (int32_t i = 0; i < r->n_examples; i++)
         json_array_append_new(bad, json_string(r->examples[i]));
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "lines", (json_int_t)r->lines,
-                     "scored", (json_int_t)r->scored, "rows", (json_int_t)r->rows, "other_models",
-                     (json_int_t)r->other, "without_features", (json_int_t)r->without_features,
-                     "without_scores", (json_int_t)r->fallbacks, "unknown_fields",
-                     (json_int_t)r->unknown, "bad_lines", (json_int_t)r->bad, "bad_examples", bad);
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "lines", (json_int_t)r->lines,
+        "scored", (json_int_t)r->scored, "rows", (json_int_t)r->rows, "other_models",
+        (json_int_t)r->other, "without_features", (json_int_t)r->without_features, "without_scores",
+        (json_int_t)r->fallbacks, "unknown_fields", (json_int_t)r->unknown, "uncalibrated",
+        (json_int_t)r->uncalibrated_lines, "bad_lines", (json_int_t)r->bad, "bad_examples", bad);
 }
 
 static json_t *report_json(const hn_replaying *r) {
@@ -211,6 +212,9 @@ static void tell_head(hn_text *text, const hn_replaying *r) {
                 "The largest difference of a probability is %.3g; %llu items differ by more "
                 "than %.3g.\n",
                 most(r), (unsigned long long)r->differing_rows, r->tolerance);
+    if (r->uncalibrated_lines > 0)
+        hn_text_add(text, "%llu exposures were served without the bundle's calibration.\n",
+                    (unsigned long long)r->uncalibrated_lines);
     if (r->unexplained > 0)
         hn_text_add(text,
                     "Of %llu differences looked into, %llu are no single feature's: is this the "
