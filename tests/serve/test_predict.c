@@ -1,5 +1,6 @@
 /* hn_predict: each row comes back with the probabilities that the model gives it, in order,
  * with any number of threads; and every way of failing is told and leaves nothing. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +210,132 @@ static void unknown_users_and_scenarios_are_scored(void **state) {
     free(tail);
 }
 
+/* ---- Calibration, sampling, flags -------------------------------------------------------------
+ */
+
+typedef struct heard {
+    char line[400];
+    int n;
+} heard;
+
+static void hear(void *user, hn_log_level level, const char *line) {
+    heard *const h = user;
+    if (level != HN_LOG_WARNING) return;
+    snprintf(h->line, sizeof h->line, "%s", line);
+    h->n++;
+}
+
+/* The text's rows by this bundle and these options; to be freed. */
+static char *predicted_with(const hn_bundle *by, const hn_predict_options *how, heard *h,
+                            const char *text) {
+    hn_error err = {0};
+    sink s = {0};
+    hn_run run = hn_run_default();
+    run.threads = 2;
+    run.out_dir = w.folder;
+    run.log = hear;
+    run.user = h;
+    support_write(path_of("input.csv"), text, strlen(text));
+    const char *const path = path_of("input.csv");
+    assert_ok(hn_predict(by, &path, 1, how, collect, &s, &run, &err));
+    char *const copy = strdup(s.text.text);
+    hn_text_free(&s.text);
+    return copy;
+}
+
+static const char three_rows[] = "user_id,item_id,tab,date,price,tags\nu1,i2,1,3,4.5,t1|t2\n"
+                                 "u3,i2,77,3,4.5,t1\nu3,i4,3,3,9,t1\n";
+
+static void unknown_scenarios_are_flagged_and_told(void **state) {
+    (void)state;
+    heard h = {0};
+    char *const plain = predicted_with(bundle, NULL, &h, three_rows);
+    assert_int_equal(h.n, 1);
+    assert_non_null(strstr(h.line, "1 rows are of scenarios"));
+    const hn_predict_options how = {.flags = true};
+    char *const flagged = predicted_with(bundle, &how, &h, three_rows);
+    static const char *const ends[] = {",flags", ",", ",unknown_scenario", ","};
+    const char *a = plain, *b = flagged;
+    for (int row = 0; row < 4; row++) { /* the same, and one column more */
+        const size_t n = strcspn(a, "\n"), m = strlen(ends[row]);
+        assert_memory_equal(a, b, n);
+        assert_memory_equal(b + n, ends[row], m);
+        assert_int_equal(b[n + m], '\n');
+        a += n + 1;
+        b += n + m + 1;
+    }
+    assert_int_equal(*a, '\0');
+    assert_int_equal(*b, '\0');
+    free(plain);
+    free(flagged);
+    char *const none = predicted_with(bundle, &how, &h,
+                                      "user_id,item_id,tab,price,tags,flags\nu1,i2,1,4.5,t1,x\n");
+    assert_non_null(strstr(none, ",flags,p_click,p_order,flags_\n"));
+    assert_int_equal(h.n, 2); /* of the two before */
+    free(none);
+}
+
+/* The numbers of a row (0 is the first) that end it. */
+static void numbers_of(double out[WORLD_TASKS], const char *text, int row) {
+    for (row++; row > 0; row--) text = strchr(text, '\n') + 1;
+    const char *at = text + strcspn(text, "\n");
+    for (int t = WORLD_TASKS; t > 0; t--) {
+        while (at[-1] != ',') at--;
+        out[t - 1] = strtod(at, NULL);
+        at--;
+    }
+}
+
+/* Cell (cart, order) has a calibration that is the same whatever the logits are like. */
+static hn_calibration *some_calibration(void) {
+    hn_error err = {0};
+    hn_calibration *c;
+    double x[60];
+    uint8_t y[60];
+    for (int i = 0; i < 60; i++) x[i] = i / 30.0 - 1, y[i] = i % 3 == 0 || i > 40;
+    assert_ok(hn_calibration_create(&c, HN_CALIBRATE_PLATT, WORLD_SCENARIOS, WORLD_TASKS, &err));
+    assert_ok(hn_calibration_fit(c, 2, 1, x, y, NULL, 60, &err));
+    assert_true(hn_calibration_has(c, 2, 1));
+    return c;
+}
+
+static void probabilities_are_calibrated_and_corrected(void **state) {
+    (void)state;
+    hn_error err = {0};
+    world sampled;
+    hn_bundle *by;
+    heard h = {0};
+    const char *const sets[] = {"log={files: log.csv, sampling: 0.25}"};
+    world_make_with(&sampled, WORLD_HINET, sets, 1);
+    hn_calibration *const c = some_calibration();
+    hn_bundle_parts parts = world_parts(&sampled);
+    parts.calibration = c;
+    assert_ok(hn_bundle_write(sampled.bundle_path, &parts, &err));
+    assert_ok(hn_bundle_open(&by, sampled.bundle_path, &err));
+    char *texts[4];
+    for (int k = 0; k < 4; k++) {
+        const hn_predict_options how = {.calibrated = k & 1, .uncorrected = k & 2};
+        texts[k] = predicted_with(by, &how, &h, three_rows);
+    }
+    for (int row = 0; row < 3; row++) {
+        double p[4][WORLD_TASKS];
+        for (int k = 0; k < 4; k++) numbers_of(p[k], texts[k], row);
+        for (int t = 0; t < WORLD_TASKS; t++) {
+            const double plain = p[2][t], logit = log(plain / (1 - plain));
+            const double calibrated = row == 2 && t == 1 ? hn_calibrate(c, 2, 1, logit) : plain;
+            assert_true(fabs(p[3][t] - calibrated) < 1e-6);
+            assert_true(row != 2 || t != 1 || fabs(calibrated - plain) > 0.01);
+            assert_true(fabs(p[0][t] - hn_unsample(plain, 0.25)) < 1e-6);
+            assert_true(fabs(p[1][t] - hn_unsample(calibrated, 0.25)) < 1e-6);
+            assert_true(p[0][t] < plain);
+        }
+    }
+    for (int k = 0; k < 4; k++) free(texts[k]);
+    hn_calibration_free(c);
+    hn_bundle_close(by);
+    world_free(&sampled);
+}
+
 /* ---- Failures
  * ------------------------------------------------------------------------------------ */
 
@@ -277,6 +404,8 @@ int main(void) {
         cmocka_unit_test(the_form_of_the_text_changes_nothing),
         cmocka_unit_test(names_that_are_taken_get_underscores),
         cmocka_unit_test(unknown_users_and_scenarios_are_scored),
+        cmocka_unit_test(unknown_scenarios_are_flagged_and_told),
+        cmocka_unit_test(probabilities_are_calibrated_and_corrected),
         cmocka_unit_test(wrong_inputs_are_told),
         cmocka_unit_test(a_write_that_fails_ends_it_with_its_own_status),
         cmocka_unit_test(a_stop_is_obeyed),

@@ -172,6 +172,31 @@ static void bad_ones_are_refused_once(void **state) {
     assert_int_equal(engines, 0);
 }
 
+/* A bundle whose checksums are right and whose scores are not. */
+static void one_that_scores_otherwise_is_refused(void **state) {
+    (void)state;
+    place p;
+    hn_shelf *shelf;
+    hn_error err = {0};
+    char path[400];
+    json_t *const golden = world_golden(&the_world);
+    hn_bundle_parts parts = world_parts(&the_world);
+    parts.golden = golden;
+    place_make(&p, "golden");
+    file_path(path, &p, "1");
+    assert_ok(hn_bundle_write(path, &parts, &err));
+    assert_ok(hn_shelf_open(&shelf, &p.config, WORKERS, &hooks, &err));
+    json_t *const row = json_array_get(json_object_get(golden, "rows"), 2);
+    json_array_set_new(json_object_get(row, "logits"), 0, json_real(9.5));
+    file_path(path, &p, "2");
+    assert_ok(hn_bundle_write(path, &parts, &err));
+    assert_fails(HN_BAD_DATA, "golden row 3", hn_shelf_pin(shelf, "main", "2", &err));
+    assert_serves(shelf, false, "1");
+    hn_shelf_close(shelf);
+    assert_int_equal(engines, 0);
+    json_decref(golden);
+}
+
 static void in_use_is_not_freed(void **state) {
     (void)state;
     place p;
@@ -242,7 +267,7 @@ static void *take_and_give(void *user) {
 
 static void swaps_under_load(void **state) {
     (void)state;
-    enum { SWAPS = 50 };
+    enum { SWAPS = 1000 };
     place p;
     hn_error err = {0};
     load l = {0};
@@ -272,8 +297,11 @@ static void swaps_under_load(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(newest_is_served),    cmocka_unit_test(bad_ones_are_refused_once),
-        cmocka_unit_test(in_use_is_not_freed), cmocka_unit_test(folder_is_watched),
+        cmocka_unit_test(newest_is_served),
+        cmocka_unit_test(bad_ones_are_refused_once),
+        cmocka_unit_test(one_that_scores_otherwise_is_refused),
+        cmocka_unit_test(in_use_is_not_freed),
+        cmocka_unit_test(folder_is_watched),
         cmocka_unit_test(swaps_under_load),
     };
     world_make(&the_world, WORLD_HINET);
