@@ -56,9 +56,22 @@ class Server:
                 phases.setdefault(phase[1], [0, 0])[at] += float(value)
         return values, phases
 
+    def answered(self):
+        text = self.ask("GET", "/metrics", port=self.admin_port)[1].decode()
+        found = re.search(r'^hinet_requests_total\{code="200"\} (\S+)$', text, re.M)
+        return float(found[1]) if found else 0
+
     def memory_kib(self):
         with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as file:
             return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
+
+    def cpu_seconds(self):
+        """Of all its threads that live."""
+        total = 0
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/schedstat", encoding="utf-8") as file:
+                total += int(file.read().split()[0])
+        return total * 1e-9
 
     def kill(self):
         self.process.kill()
@@ -88,6 +101,10 @@ class Load:
         if core is not None:
             words += ["--core", str(core)]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE)
+
+    def stop(self):
+        self.process.kill()
+        self.process.communicate()
 
     def result(self):
         out, _ = self.process.communicate(timeout=3600)
