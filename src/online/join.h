@@ -8,7 +8,7 @@
 #ifndef HN_ONLINE_JOIN_H
 #define HN_ONLINE_JOIN_H
 
-#include "base/report.h"
+#include "base/json.h"
 #include "base/sort.h"
 
 enum { HN_JOIN_EXAMPLES = 20, HN_JOIN_EVENTS_MAX = 32, HN_JOIN_COLUMNS_MAX = 16384 };
@@ -95,7 +95,7 @@ hn_status hn_join_columns_init(hn_join_columns *columns, const char *const *give
                                hn_error *err);
 /* The column's number, made where it is new; -1: not wanted. */
 hn_status hn_join_column_of(int32_t *out, hn_join_columns *columns, hn_join_group group,
-                            const char *name, hn_error *err);
+                            const char *name, size_t n, hn_error *err);
 /* Takes the columns from index `n` on away: those of a line that turned out bad. */
 void hn_join_columns_cut(hn_join_columns *columns, int32_t n);
 /* The order of writing, hn_alloc'ed [n]: arms and features by group and name, or as given. */
@@ -180,6 +180,13 @@ static inline bool hn_join_has_value(const hn_join_state *join, size_t event) {
  * decimal text, true and false as 1 and 0, lists joined by |. *text NULL: absent. `room` keeps what
  * is not the value's own. False: an object, or a list that cannot be joined. */
 bool hn_json_cell(const char **text, size_t *n, hn_text *room, const json_t *value);
+/* The same of a node; *out NULL: absent. */
+bool hn_join_node_cell(hn_join_cell *out, hn_text *room, const hn_json_node *node);
+bool hn_join_is_whole(const hn_json_node *node); /* a whole number of any size; false for NULL */
+const char *hn_join_kind_name(const hn_json_node *node); /* "a list"; NULL: "nothing" */
+/* One line; the sentence has file:line:column. */
+hn_status hn_join_json_read(hn_json *json, const char *file, uint64_t number, const char *line,
+                            size_t n, hn_error *err);
 /* The shortest decimal text that reads back to the same number. */
 int hn_number_show(char *out, size_t n, double x);
 /* Whole milliseconds, 0 to HN_JOIN_TIME_MAX. */

@@ -10,7 +10,7 @@ const char *const hn_join_fixed[HN_JOIN_FIXED] = {"request_id", "time_ms",  "use
                                                   "scenario",   "position", "model", "version"};
 
 static hn_status add(int32_t *out, hn_join_columns *columns, hn_join_group group, const char *name,
-                     hn_error *err) {
+                     size_t n, hn_error *err) {
     json_t *const names = group == HN_JOIN_ARMS ? columns->arms : columns->features;
     if (columns->n == HN_JOIN_COLUMNS_MAX)
         return hn_fail(err, HN_BAD_DATA,
@@ -19,8 +19,8 @@ static hn_status add(int32_t *out, hn_join_columns *columns, hn_join_group group
                        HN_JOIN_COLUMNS_MAX);
     HN_TRY(hn_grow(&columns->items, &columns->capacity, (size_t)columns->n + 1,
                    sizeof *columns->items, err));
-    char *const copy = hn_strdup(name);
-    if (!copy || json_object_set_new(names, name, json_integer(columns->n)) != 0) {
+    char *const copy = hn_strndup(name, n);
+    if (!copy || json_object_setn_new(names, name, n, json_integer(columns->n)) != 0) {
         hn_free(copy);
         return hn_no_memory(err, "the columns of the log");
     }
@@ -30,13 +30,13 @@ static hn_status add(int32_t *out, hn_join_columns *columns, hn_join_group group
 }
 
 hn_status hn_join_column_of(int32_t *out, hn_join_columns *columns, hn_join_group group,
-                            const char *name, hn_error *err) {
+                            const char *name, size_t n, hn_error *err) {
     const json_t *const names = group == HN_JOIN_ARMS ? columns->arms : columns->features;
-    const json_t *const known = json_object_get(names, name);
+    const json_t *const known = json_object_getn(names, name, n);
     *out = -1;
     if (!known)
         return columns->given && group != HN_JOIN_ARMS ? HN_OK
-                                                       : add(out, columns, group, name, err);
+                                                       : add(out, columns, group, name, n, err);
     hn_join_column *const column = &columns->items[json_integer_value(known)];
     if (column->group < group && !columns->given) column->group = group;
     *out = HN_JOIN_FIXED + (int32_t)json_integer_value(known);
@@ -60,7 +60,7 @@ hn_status hn_join_columns_init(hn_join_columns *columns, const char *const *give
         int32_t number;
         if (json_object_get(columns->features, given[i]))
             return hn_fail(err, HN_USAGE, "join: column \"%s\" is named twice", given[i]);
-        HN_TRY(add(&number, columns, HN_JOIN_OF_USER, given[i], err));
+        HN_TRY(add(&number, columns, HN_JOIN_OF_USER, given[i], strlen(given[i]), err));
     }
     columns->given = given != NULL;
     return HN_OK;

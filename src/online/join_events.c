@@ -26,7 +26,9 @@ typedef struct reading {
     const char *file;
     uint64_t line;  /* of the row at hand */
     uint64_t lines; /* before the text at hand */
-    bool started, json;
+    bool started, is_json;
+    hn_json json;
+    hn_text room;
     int32_t at[FIELDS];   /* column of the file; -1: absent */
     int32_t columns;      /* 0: no header yet */
     hn_text kept[FIELDS]; /* the row's fields */
@@ -44,7 +46,7 @@ static hn_status bad_field(const reading *r, field f, const char *expected, hn_e
     const hn_text *const kept = &r->kept[f];
     if (r->has[f] && kept->length > 0)
         snprintf(found, sizeof found, "\"%.*s\"", SHOWN_BYTES, kept->text);
-    if (!r->json && r->at[f] >= 0) snprintf(column, sizeof column, ":%d", (int)r->at[f] + 1);
+    if (!r->is_json && r->at[f] >= 0) snprintf(column, sizeof column, ":%d", (int)r->at[f] + 1);
     return hn_fail(err, HN_BAD_DATA, "%s:%llu%s: %s: found %s; expected %s", r->file,
                    (unsigned long long)r->line, column, names[f][0], found, expected);
 }
@@ -90,20 +92,17 @@ static void keep(reading *r, int f, const char *text, size_t n) {
 /* ---- JSON lines
  * ---------------------------------------------------------------------------------- */
 
-static hn_status keep_members(reading *r, const json_t *json, hn_error *err) {
-    hn_text room = {0};
-    bool fine = json_is_object(json);
+static hn_status keep_members(reading *r, const hn_json_node *event, hn_error *err) {
+    bool fine = event->kind == HN_JSON_OBJECT;
     for (int f = 0; f < FIELDS; f++) {
-        const json_t *value = json_object_get(json, names[f][0]);
-        const char *text;
-        size_t n;
-        if (!value) value = json_object_get(json, names[f][1]);
-        fine &= !json_is_array(value) && hn_json_cell(&text, &n, &room, value);
-        if (fine) keep(r, f, text, n);
+        const hn_json_node *value = hn_json_member(event, names[f][0]);
+        hn_join_cell cell;
+        if (!value) value = hn_json_member(event, names[f][1]);
+        fine =
+            fine && !hn_json_is(value, HN_JSON_LIST) && hn_join_node_cell(&cell, &r->room, value);
+        if (fine) keep(r, f, cell.text, cell.n);
     }
-    const bool failed = room.failed;
-    hn_text_free(&room);
-    if (failed) return hn_no_memory(err, "an event");
+    if (r->room.failed) return hn_no_memory(err, "an event");
     if (fine) return HN_OK;
     return hn_fail(err, HN_BAD_DATA,
                    "%s:%llu: found a member that is a list or an object; expected an event, "
@@ -112,14 +111,9 @@ static hn_status keep_members(reading *r, const json_t *json, hn_error *err) {
 }
 
 static hn_status take_json(reading *r, const char *line, size_t n, hn_error *err) {
-    json_error_t at;
     hn_error why = {0};
-    json_t *const json = json_loadb(line, n, JSON_REJECT_DUPLICATES, &at);
-    const hn_status status =
-        json ? keep_members(r, json, &why)
-             : hn_fail(&why, HN_BAD_DATA, "%s:%llu:%d: %s; expected one JSON object a line",
-                       r->file, (unsigned long long)r->line, at.column, at.text);
-    json_decref(json);
+    hn_status status = hn_join_json_read(&r->json, r->file, r->line, line, n, &why);
+    if (status == HN_OK) status = keep_members(r, r->json.nodes, &why);
     return status == HN_OK ? take_event(r, err) : hn_join_bad_line(r->join, &why, err);
 }
 
@@ -231,7 +225,7 @@ static void start(reading *r, hn_cutter *cutter) {
     r->n -= mark;
     size_t i = 0;
     while (i < r->n && strchr(" \t\r\n", r->text[i]) && r->text[i]) i++;
-    r->json = i < r->n && r->text[i] == '{';
+    r->is_json = i < r->n && r->text[i] == '{';
     const char *const newline = memchr(r->text, '\n', r->n);
     const size_t first = newline ? (size_t)(newline - r->text) : r->n;
     const bool tabs = memchr(r->text, '\t', first) && !memchr(r->text, ',', first);
@@ -242,9 +236,9 @@ static void start(reading *r, hn_cutter *cutter) {
 
 /* The bytes of whole rows. */
 static size_t whole_rows(const reading *r, hn_cutter *cutter, bool last) {
-    if (!r->json) hn_cutter_advance(cutter, r->text, r->n, last);
+    if (!r->is_json) hn_cutter_advance(cutter, r->text, r->n, last);
     if (last) return r->n;
-    if (!r->json) return cutter->row;
+    if (!r->is_json) return cutter->row;
     const char *const newline = memrchr(r->text, '\n', r->n);
     return newline ? (size_t)(newline - r->text) + 1 : 0;
 }
@@ -262,11 +256,11 @@ static hn_status read_stream(reading *r, hn_bytes *bytes, hn_error *err) {
         if (!r->started) start(r, &cutter);
         const size_t whole = whole_rows(r, &cutter, last);
         if (whole > 0)
-            HN_TRY(r->json ? take_lines(r, r->text, whole, err)
-                           : take_rows(r, &cutter.dialect, r->text, whole, err));
+            HN_TRY(r->is_json ? take_lines(r, r->text, whole, err)
+                              : take_rows(r, &cutter.dialect, r->text, whole, err));
         memmove(r->text, r->text + whole, r->n - whole);
         r->n -= whole;
-        if (!last && !r->json) hn_cutter_shift(&cutter, whole);
+        if (!last && !r->is_json) hn_cutter_shift(&cutter, whole);
         if (r->n > ROW_BYTES_MAX)
             return hn_fail(err, HN_BAD_DATA,
                            "%s:%llu: found a row of more than %d MiB; is a quote "
@@ -283,6 +277,8 @@ static hn_status read_file(hn_join_state *join, int32_t event, const char *file,
     const hn_status status = read_stream(&r, bytes, err);
     if (r.at[VALUE] >= 0) join->counts[event].has_value = true;
     for (int f = 0; f < FIELDS; f++) hn_text_free(&r.kept[f]);
+    hn_text_free(&r.room);
+    hn_json_free(&r.json);
     hn_free(r.text);
     hn_bytes_close(bytes);
     return status;

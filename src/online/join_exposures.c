@@ -3,16 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "online/join.h"
 #include "online/lines.h"
 
 typedef struct taking {
     hn_join_state *join;
+    hn_json json;
     hn_join_shown *shown; /* of the line at hand */
     size_t n, capacity;
     uint64_t nameless; /* of its items */
-    hn_text room;      /* cells that are no JSON string */
+    hn_text room;      /* cells that are not as they stand in the line */
     const char *file;
     uint64_t number;
 } taking;
@@ -24,52 +26,56 @@ typedef struct taking {
 
 /* ---- Cells ----------------------------------------------------------------------------------- */
 
-static const char *kind_of(const json_t *value) {
-    static const char *const names[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a string",
-        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",      [JSON_NULL] = "null"};
-    return value ? names[json_typeof(value)] : "nothing";
-}
-
-static hn_status take_cell(taking *t, int32_t column, const char *where, const json_t *value,
+static hn_status take_cell(taking *t, int32_t column, const char *where, const hn_json_node *value,
                            hn_error *err) {
-    const char *text;
-    size_t n;
-    if (!hn_json_cell(&text, &n, &t->room, value))
+    enum { NAME_SHOWN = 100 };
+    hn_join_cell cell;
+    if (!hn_join_node_cell(&cell, &t->room, value)) {
+        const uint32_t n = value->key_bytes < NAME_SHOWN ? value->key_bytes : NAME_SHOWN;
         return bad(t, err,
-                   "%.200s: found %s; expected a string, a number, true, false, null, or a "
+                   "%s%s%.*s: found %s; expected a string, a number, true, false, null, or a "
                    "list of them without \"|\"",
-                   where, kind_of(value));
+                   where, where[0] ? "." : "", (int)n, value->key, hn_join_kind_name(value));
+    }
     if (t->room.failed) return hn_no_memory(err, "a cell");
-    if (text) hn_join_spool_cell(t->join->spool, column, text, n);
+    if (cell.text) hn_join_spool_cell(t->join->spool, column, cell.text, cell.n);
     return HN_OK;
 }
 
 /* A string or a whole number, for an id. */
-static hn_status id_of(const char **text, size_t *n, taking *t, const char *where,
-                       const json_t *value, hn_error *err) {
-    if ((json_is_string(value) && json_string_length(value) > 0) || json_is_integer(value))
-        if (hn_json_cell(text, n, &t->room, value) && !t->room.failed) return HN_OK;
-    if (t->room.failed) return hn_no_memory(err, "a cell");
+static hn_status id_of(hn_join_cell *out, taking *t, const char *where, const hn_json_node *value,
+                       hn_error *err) {
+    const bool empty = hn_json_is(value, HN_JSON_STRING) && value->n == 0;
+    *out = (hn_join_cell){0};
+    if (!empty && (hn_json_is(value, HN_JSON_STRING) || hn_join_is_whole(value))) {
+        *out = (hn_join_cell){value->text, value->n};
+        return HN_OK;
+    }
     return bad(t, err, "%s: found %s; expected a string that is not empty, or a whole number",
-               where, json_is_string(value) ? "an empty string" : kind_of(value));
+               where, empty ? "an empty string" : hn_join_kind_name(value));
+}
+
+static bool is_column_name(const char *name, size_t n) {
+    enum { NAME_BYTES_MAX = 200 };
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)name[i] < ' ') return false;
+    return n > 0 && n <= NAME_BYTES_MAX;
 }
 
 static hn_status take_object(taking *t, hn_join_group group, const char *where,
-                             const json_t *object, hn_error *err) {
-    const char *key;
-    json_t *value;
-    if (!object || json_is_null(object)) return HN_OK;
-    if (!json_is_object(object))
-        return bad(t, err, "%s: found %s; expected an object", where, kind_of(object));
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+                             const hn_json_node *object, hn_error *err) {
+    if (!object || object->kind == HN_JSON_NULL) return HN_OK;
+    if (object->kind != HN_JSON_OBJECT)
+        return bad(t, err, "%s: found %s; expected an object", where, hn_join_kind_name(object));
+    for (HN_JSON_EACH(member, object)) {
         int32_t column;
-        HN_TRY(hn_join_column_of(&column, &t->join->columns, group, key, err));
-        if (column < 0) continue;
-        char place[300];
-        snprintf(place, sizeof place, "%s.%.200s", where, key);
-        HN_TRY(take_cell(t, column, place, value, err));
+        if (!is_column_name(member->key, member->key_bytes))
+            return bad(t, err,
+                       "%s: found a name of %u bytes; expected 1 to 200 without control characters",
+                       where, (unsigned)member->key_bytes);
+        HN_TRY(hn_join_column_of(&column, &t->join->columns, group, member->key, member->key_bytes,
+                                 err));
+        if (column >= 0) HN_TRY(take_cell(t, column, where, member, err));
     }
     return HN_OK;
 }
@@ -77,93 +83,90 @@ static hn_status take_object(taking *t, hn_join_group group, const char *where,
 /* ---- A line ------------------------------------------------------------------------------------
  */
 
-static hn_status take_time(int64_t *out, taking *t, const json_t *value, hn_error *err) {
-    const char *text;
-    size_t n;
-    if (json_is_number(value) && hn_json_cell(&text, &n, &t->room, value) && !t->room.failed &&
-        hn_join_time(out, text, n)) {
-        hn_join_spool_cell(t->join->spool, HN_JOIN_TIME, text, n);
-        return HN_OK;
-    }
-    return bad(t, err, "time_ms: found %s; expected milliseconds since 1970", kind_of(value));
+static hn_status take_time(int64_t *out, taking *t, const hn_json_node *value, hn_error *err) {
+    char text[24];
+    if (!hn_json_is(value, HN_JSON_NUMBER) || !hn_join_time(out, value->text, value->n))
+        return bad(t, err, "time_ms: found %s; expected milliseconds since 1970",
+                   hn_join_kind_name(value));
+    const int n = snprintf(text, sizeof text, "%lld", (long long)*out);
+    hn_join_spool_cell(t->join->spool, HN_JOIN_TIME, text, (size_t)n);
+    return HN_OK;
 }
 
 /* What its items share; `shown` becomes their record, but for the item. */
-static hn_status take_shared(taking *t, hn_join_shown *shown, const json_t *line, hn_error *err) {
-    static const struct {
-        const char *name;
-        int32_t column;
-    } plain[] = {{"user", HN_JOIN_USER},
-                 {"scenario", HN_JOIN_SCENARIO},
-                 {"model", HN_JOIN_MODEL},
-                 {"version", HN_JOIN_VERSION}};
-    const char *id;
-    size_t n;
+static hn_status take_shared(taking *t, hn_join_shown *shown, const hn_json_node *line,
+                             hn_error *err) {
+    static const int32_t plain[] = {HN_JOIN_USER, HN_JOIN_SCENARIO, HN_JOIN_MODEL, HN_JOIN_VERSION};
+    const hn_json_node *const user = hn_json_member(line, "user_features"), *const context =
+                                                                                hn_json_member(
+                                                                                    line,
+                                                                                    "context");
+    hn_join_cell id;
     shown->shared = hn_join_spool_begin(t->join->spool);
-    HN_TRY(id_of(&id, &n, t, "request_id", json_object_get(line, "request_id"), err));
-    hn_join_request_hash(shown->request, id, n);
-    hn_join_spool_cell(t->join->spool, HN_JOIN_REQUEST, id, n);
-    HN_TRY(take_time(&shown->time_ms, t, json_object_get(line, "time_ms"), err));
-    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-        HN_TRY(take_cell(t, plain[i].column, plain[i].name, json_object_get(line, plain[i].name),
-                         err));
-    HN_TRY(take_object(t, HN_JOIN_ARMS, "arms", json_object_get(line, "arms"), err));
-    HN_TRY(take_object(t, HN_JOIN_OF_USER, "user_features", json_object_get(line, "user_features"),
-                       err));
-    return take_object(t, HN_JOIN_OF_CONTEXT, "context", json_object_get(line, "context"), err);
+    shown->bare = !user && !context;
+    HN_TRY(id_of(&id, t, "request_id", hn_json_member(line, "request_id"), err));
+    hn_join_request_hash(shown->request, id.text, id.n);
+    hn_join_spool_cell(t->join->spool, HN_JOIN_REQUEST, id.text, id.n);
+    HN_TRY(take_time(&shown->time_ms, t, hn_json_member(line, "time_ms"), err));
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        const hn_json_node *const value = hn_json_member(line, hn_join_fixed[plain[i]]);
+        if (value) HN_TRY(take_cell(t, plain[i], "", value, err));
+    }
+    HN_TRY(take_object(t, HN_JOIN_ARMS, "arms", hn_json_member(line, "arms"), err));
+    HN_TRY(take_object(t, HN_JOIN_OF_USER, "user_features", user, err));
+    return take_object(t, HN_JOIN_OF_CONTEXT, "context", context, err);
 }
 
 static hn_status take_position(hn_join_shown *shown, taking *t, const char *where,
-                               const json_t *value, hn_error *err) {
+                               const hn_json_node *value, hn_error *err) {
     char text[24];
-    shown->position = shown->index + 1;
-    if (json_is_integer(value) && json_integer_value(value) >= 0 &&
-        json_integer_value(value) <= INT32_MAX)
-        shown->position = (int32_t)json_integer_value(value);
-    else if (value && !json_is_null(value))
+    int64_t position = (int64_t)shown->index + 1;
+    if (value && value->kind != HN_JSON_NULL &&
+        (!hn_json_whole(&position, value) || position < 0 || position > INT32_MAX))
         return bad(t, err, "%s.position: found %s; expected a whole number from 0", where,
-                   kind_of(value));
+                   hn_join_kind_name(value));
+    shown->position = (int32_t)position;
     const int n = snprintf(text, sizeof text, "%d", shown->position);
     hn_join_spool_cell(t->join->spool, HN_JOIN_POSITION, text, (size_t)n);
     return HN_OK;
 }
 
-static hn_status take_item(taking *t, hn_join_shown shown, const json_t *item, hn_error *err) {
+static hn_status take_item(taking *t, hn_join_shown shown, const hn_json_node *item,
+                           hn_error *err) {
+    const hn_json_node *const name = hn_json_member(item, "id"), *const features = hn_json_member(
+                                                                     item, "features");
     char where[40], place[60];
-    const char *id;
-    size_t n;
+    hn_join_cell id;
     snprintf(where, sizeof where, "items[%d]", shown.index);
-    if (!json_is_object(item))
-        return bad(t, err, "%s: found %s; expected an object", where, kind_of(item));
+    if (item->kind != HN_JSON_OBJECT)
+        return bad(t, err, "%s: found %s; expected an object", where, hn_join_kind_name(item));
     /* a candidate that was sent without an id: no event can be its */
-    if (json_is_null(json_object_get(item, "id"))) return t->nameless++, HN_OK;
+    if (hn_json_is(name, HN_JSON_NULL)) return t->nameless++, HN_OK;
     snprintf(place, sizeof place, "%s.id", where);
-    HN_TRY(id_of(&id, &n, t, place, json_object_get(item, "id"), err));
+    HN_TRY(id_of(&id, t, place, name, err));
     shown.own = hn_join_spool_begin(t->join->spool);
-    shown.item = hn_join_item_hash(id, n);
-    hn_join_spool_cell(t->join->spool, HN_JOIN_ITEM, id, n);
-    HN_TRY(take_position(&shown, t, where, json_object_get(item, "position"), err));
+    shown.item = hn_join_item_hash(id.text, id.n);
+    hn_join_spool_cell(t->join->spool, HN_JOIN_ITEM, id.text, id.n);
+    HN_TRY(take_position(&shown, t, where, hn_json_member(item, "position"), err));
     snprintf(place, sizeof place, "%s.features", where);
-    shown.bare = shown.bare && !json_object_get(item, "features");
-    HN_TRY(take_object(t, HN_JOIN_OF_ITEM, place, json_object_get(item, "features"), err));
+    shown.bare = shown.bare && !features;
+    HN_TRY(take_object(t, HN_JOIN_OF_ITEM, place, features, err));
     HN_TRY(hn_grow(&t->shown, &t->capacity, t->n + 1, sizeof *t->shown, err));
     t->shown[t->n++] = shown;
     return HN_OK;
 }
 
-static hn_status take_parsed(taking *t, const json_t *line, hn_error *err) {
-    const json_t *const items = json_object_get(line, "items");
-    hn_join_shown shown = {.line = t->join->lines};
-    size_t index;
-    const json_t *item;
-    if (!json_is_object(line))
-        return bad(t, err, "found %s; expected an exposure, {\"request_id\": …}", kind_of(line));
-    if (!json_is_array(items))
-        return bad(t, err, "items: found %s; expected a list", kind_of(items));
+static hn_status take_parsed(taking *t, const hn_json_node *line, hn_error *err) {
+    const hn_json_node *const items = hn_json_member(line, "items");
+    hn_join_shown shown = {.line = t->join->lines, .index = -1};
+    if (line->kind != HN_JSON_OBJECT)
+        return bad(t, err, "found %s; expected an exposure, {\"request_id\": …}",
+                   hn_join_kind_name(line));
+    if (!hn_json_is(items, HN_JSON_LIST))
+        return bad(t, err, "items: found %s; expected a list", hn_join_kind_name(items));
     HN_TRY(take_shared(t, &shown, line, err));
-    shown.bare = !json_object_get(line, "user_features") && !json_object_get(line, "context");
-    json_array_foreach(items, index, item) {
-        shown.index = (int32_t)index;
+    for (HN_JSON_EACH(item, items)) {
+        shown.index++;
         HN_TRY(take_item(t, shown, item, err));
     }
     /* a request that showed nothing still makes later ones with its id duplicates */
@@ -175,14 +178,8 @@ static hn_status take_parsed(taking *t, const json_t *line, hn_error *err) {
 }
 
 static hn_status parse(taking *t, const char *line, size_t n, hn_error *err) {
-    json_error_t why;
-    json_t *const json = json_loadb(line, n, JSON_REJECT_DUPLICATES, &why);
-    if (!json)
-        return hn_fail(err, HN_BAD_DATA, "%s:%llu:%d: %s; expected one JSON object a line", t->file,
-                       (unsigned long long)t->number, why.column, why.text);
-    const hn_status status = take_parsed(t, json, err);
-    json_decref(json);
-    return status;
+    HN_TRY(hn_join_json_read(&t->json, t->file, t->number, line, n, err));
+    return take_parsed(t, t->json.nodes, err);
 }
 
 static hn_status take_line(void *user, const char *line, size_t n, const char *file,
@@ -229,6 +226,7 @@ hn_status hn_join_read_exposures(hn_join_state *join, const char *const *files, 
         status = hn_lines_read(&files[i], 1, is_part(files[i]), take_line, &t, err);
     if (status == HN_OK) status = hn_join_spool_flush(join->spool, true, err);
     hn_text_free(&t.room);
+    hn_json_free(&t.json);
     hn_free(t.shown);
     return status;
 }

@@ -292,6 +292,52 @@ static void rows_without_features_can_be_left_out(void **state) {
     joining_close(&f);
 }
 
+/* Numbers are as a server reads them: whole ones as they are, others in their shortest text. */
+static void numbers_have_one_text(void **state) {
+    (void)state;
+    static const struct {
+        const char *json, *cell;
+    } cases[] = {
+        {"1.50", "1.5"},
+        {"1.0", "1"},
+        {"-0", "0"},
+        {"-0.0", "-0"},
+        {"0.0001", "0.0001"},
+        {"0.00001", "1e-05"},
+        {"-0.00025", "-0.00025"},
+        {"1E3", "1000"},
+        {"12345678901234567890123", "12345678901234567890123"},
+        {"123456789.123456", "123456789.123456"},
+        {"0.1234567890123456789", "0.12345678901234568"},
+        {"9007199254740993.0", "9007199254740992"},
+        {"1e15", "1e+15"},
+        {"123456789012345.5", "123456789012345.5"},
+        {"0.30000000000000004", "0.30000000000000004"},
+        {"[1.50,\"a\",null,true]", "1.5|a|1"},
+        {"[]", ""},
+        {"\"\"", ""},
+        {"false", "0"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        joining f = joining_open();
+        hn_error err = {0};
+        char text[300];
+        snprintf(text, sizeof text,
+                 "{\"request_id\":18446744073709551615,\"time_ms\":1.5e1,\"items\":[{\"id\":-7,"
+                 "\"features\":{\"x\":%s}}]}",
+                 cases[i].json);
+        joining_put(f.exposures[0], text);
+        joining_put(f.clicks, "request_id,item,time_ms\n18446744073709551615,-7,16\n");
+        assert_ok(joining_run(&f, &err));
+        snprintf(text, sizeof text,
+                 "request_id,time_ms,user,item,scenario,position,model,version,x,"
+                 "click\n18446744073709551615,15,,-7,,1,,,%s,1\n",
+                 cases[i].cell);
+        assert_csv(&f, text);
+        joining_close(&f);
+    }
+}
+
 /* ---- Files ----------------------------------------------------------------------------------- */
 
 /* A server's file under way: whole frames, and the begin of one. */
@@ -344,6 +390,7 @@ int main(void) {
         cmocka_unit_test(names_that_are_taken_get_others),
         cmocka_unit_test(only_columns_asked_for),
         cmocka_unit_test(rows_without_features_can_be_left_out),
+        cmocka_unit_test(numbers_have_one_text),
         cmocka_unit_test(a_part_is_read_to_its_last_frame),
         cmocka_unit_test(empty_logs_give_a_header),
     };
