@@ -166,8 +166,8 @@ winner=$(helper winner "$out/abtest-ab.json")
     --out "$out/next" --json --quiet >"$out/train-next.json"
 awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "date") d = i } NR == 1 || $d == 20240117' \
     "$out/data/online.csv" >"$out/data/online-test.csv"
-"$HINET" eval "$out/$winner/best.hn" "$out/data/online-test.csv" --json >"$out/eval-before.json"
-"$HINET" eval "$out/next/best.hn" "$out/data/online-test.csv" --json >"$out/eval-after.json"
+"$HINET" eval "$out/$winner/best.hn" "$out/data/online-test.csv" --json --quiet >"$out/eval-before.json"
+"$HINET" eval "$out/next/best.hn" "$out/data/online-test.csv" --json --quiet >"$out/eval-after.json"
 
 say "Rolling it out: a new version of the served model, while users come"
 config rollout >"$out/rollout.yaml"
