@@ -37,21 +37,30 @@ static bool lacks_table(const hn_request *r, const hn_source *source, int32_t ro
     return !over->given[s] || is_absent(source, &over->slots[s]);
 }
 
+/* What training alone reads, as the column of a rate's folds, is never missed. */
+static bool is_needed(const hn_request *r, const hn_request_column *field) {
+    return field->uses > 0 && !source_of(r, field)->optional;
+}
+
 static bool any_without_row(const hn_request *r, int32_t table) {
     for (int32_t i = 0; i < r->rows; i++)
         if (r->table_rows[i * r->config->n_tables + table] < 0) return true;
     return false;
 }
 
-static bool count_field(hn_request *r, const hn_request_column *field, bool shared) {
+static bool lacks(const hn_request *r, const hn_request_column *field, int32_t row) {
     const hn_source *const source = source_of(r, field);
-    bool any = false;
-    for (int32_t i = 0; i < (shared ? 1 : r->rows); i++) {
-        const bool lacks = field->table < 0 ? lacks_log(r, source, i) : lacks_table(r, source, i);
-        r->row_missing[i] += lacks && !field->shared_side;
-        any |= lacks;
-    }
-    return any;
+    return field->table < 0 ? lacks_log(r, source, row) : lacks_table(r, source, row);
+}
+
+/* What all rows lack of the user or the context is nothing that an item lacks. */
+static bool count_field(hn_request *r, const hn_request_column *field) {
+    if (field->shared_side && !r->varied) return lacks(r, field, 0);
+    int32_t n = 0;
+    for (int32_t i = 0; i < r->rows; i++) n += lacks(r, field, i);
+    if (n == 0 || (n == r->rows && field->shared_side)) return n > 0;
+    for (int32_t i = 0; i < r->rows; i++) r->row_missing[i] += lacks(r, field, i);
+    return true;
 }
 
 hn_status hn_request_count_missing(hn_request *r, hn_error *err) {
@@ -64,8 +73,8 @@ hn_status hn_request_count_missing(hn_request *r, hn_error *err) {
         if (t >= 0 && !any_without_row(r, t)) continue;
         for (int32_t f = 0; f < r->n_fields; f++) {
             const hn_request_column *const field = &r->fields[f];
-            if (field->table != t || field->uses == 0) continue;
-            r->missing += count_field(r, field, field->shared_side && !r->varied);
+            if (field->table != t || !is_needed(r, field)) continue;
+            r->missing += count_field(r, field);
         }
     }
     return HN_OK;
