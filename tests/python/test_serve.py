@@ -129,7 +129,7 @@ def test_the_same_numbers_as_predict(server, hinet, demo, rows):
     ranked = {item["id"]: item["p"] for item in answer["items"]}
     csv = demo.header + "\n" + "".join(",".join(row[name] for name in demo.header.split(",")) + "\n" for row in rows)
     predicted = [line.split(",")[-2:] for line in
-                 hinet.text("predict", demo.best, "-", stdin=csv.encode()).splitlines()[1:]]
+                 hinet.text("predict", demo.best, "-", "--calibrate", stdin=csv.encode()).splitlines()[1:]]
     inputs = server.ask("GET", "/v2/models/default")[2]
     names = [item["name"] for item in json.loads(inputs)["inputs"] if item["name"] in rows[0]]
     assert {"user_id", "scenario", "hour", "recent_categories", "item_id", "position"} <= set(names)
