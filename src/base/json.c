@@ -126,6 +126,33 @@ static hn_status check_whole(hn_json *json, hn_error *err) {
                    whole ? "parse error: trailing garbage" : "expected an object or a list");
 }
 
+/* The unit of \uXXXX at `at`; 0 where no such escape is. yajl has seen that its digits are some. */
+static unsigned escaped_unit(const hn_json *json, size_t at) {
+    char digits[5] = {0};
+    if (json->source_bytes - at < 6 || memcmp(json->source + at, "\\u", 2) != 0) return 0;
+    memcpy(digits, json->source + at + 2, 4);
+    return (unsigned)strtoul(digits, NULL, 16);
+}
+
+/* yajl reads half of a surrogate pair as "?", which would make one id of two. */
+static hn_status check_pairs(hn_json *json, hn_error *err) {
+    const char *const text = json->source, *found;
+    size_t at = 0, line, column;
+    while ((found = memchr(text + at, '\\', json->source_bytes - at)) != NULL) {
+        at = (size_t)(found - text);
+        const unsigned unit = escaped_unit(json, at);
+        const bool high = unit >> 10 == 0xd800 >> 10, low = unit >> 10 == 0xdc00 >> 10;
+        if (low || (high && escaped_unit(json, at + 6) >> 10 != 0xdc00 >> 10)) {
+            json->fault = HN_JSON_MALFORMED;
+            count_lines(&line, &column, json, at);
+            return hn_fail(err, HN_BAD_DATA, "%zu:%zu: found half of a surrogate pair", line,
+                           column);
+        }
+        at += high ? 12 : 2;
+    }
+    return HN_OK;
+}
+
 static hn_status read(hn_json *json, yajl_handle parser, hn_error *err) {
     static const unsigned char nothing[1] = {0};
     const unsigned char *const text =
@@ -136,7 +163,8 @@ static hn_status read(hn_json *json, yajl_handle parser, hn_error *err) {
     if (json->fault == HN_JSON_TOO_DEEP)
         return hn_fail(err, HN_BAD_DATA, "found JSON nested more than %zu deep", json->depth_most);
     if (status != yajl_status_ok) return malformed(json, parser, err);
-    return check_whole(json, err);
+    HN_TRY(check_whole(json, err));
+    return check_pairs(json, err);
 }
 
 hn_status hn_json_read(hn_json *json, const char *text, size_t n, int32_t depth, hn_error *err) {

@@ -62,8 +62,7 @@ static bool compare(hn_json *json, const char *text, size_t n) {
         assert_ok(status);
         assert_same(&json->nodes[0], tree);
     } else if (status == HN_OK) {
-        assert_true(strstr(error.text, "overflow") || strstr(error.text, "too big") ||
-                    strstr(error.text, "Unicode") || strstr(error.text, "surrogate"));
+        assert_true(strstr(error.text, "overflow") || strstr(error.text, "too big"));
     } else {
         assert_true(err.text[0] >= '1' && err.text[0] <= '9'); /* LINE:COLUMN */
     }
@@ -110,6 +109,12 @@ static const char *const bad[] = {"",
                                   "\"",
                                   "\"\\x\"",
                                   "\"\\u12g4\"",
+                                  "\"\\ud800\"",
+                                  "\"\\udc00\"",
+                                  "\"\\ud800\\ud800\"",
+                                  "\"\\udbff\\\\udc00\"",
+                                  "\"\\ud83dx\\ude00\"",
+                                  "{\"\\uDFFF\":1}",
                                   "'a'",
                                   "1 2",
                                   "[1 2]",
@@ -144,6 +149,14 @@ static void the_same_as_jansson(void **state) {
             if (within && strspn(bad[i], " ") == strlen(bad[i])) continue; /* an empty list */
             if (compare(&json, text, strlen(text))) fail_msg("taken: %s", text);
         }
+    hn_json_free(&json);
+}
+
+static void escaped_backslashes_are_no_pairs(void **state) {
+    (void)state;
+    hn_json json = {0};
+    static const char text[] = "[\"\\\\ud800\",\"\\u0000\",\"\\\\\\ud83d\\ude00\"]";
+    assert_true(compare(&json, text, sizeof text - 1));
     hn_json_free(&json);
 }
 
@@ -262,9 +275,13 @@ static void memory_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_same_as_jansson),        cmocka_unit_test(the_same_on_damaged_text),
-        cmocka_unit_test(places_and_depth),           cmocka_unit_test(questions),
-        cmocka_unit_test(what_is_written_reads_back), cmocka_unit_test(memory_may_fail),
+        cmocka_unit_test(the_same_as_jansson),
+        cmocka_unit_test(escaped_backslashes_are_no_pairs),
+        cmocka_unit_test(the_same_on_damaged_text),
+        cmocka_unit_test(places_and_depth),
+        cmocka_unit_test(questions),
+        cmocka_unit_test(what_is_written_reads_back),
+        cmocka_unit_test(memory_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
