@@ -100,7 +100,8 @@ static void count_lines(size_t *line, size_t *column, const hn_json *json, size_
 static hn_status malformed(hn_json *json, yajl_handle parser, hn_error *err) {
     static const char not_utf8[] = "found a string that is not UTF-8";
     size_t line, column;
-    count_lines(&line, &column, json, yajl_get_bytes_consumed(parser));
+    const size_t taken = yajl_get_bytes_consumed(parser);
+    count_lines(&line, &column, json, taken > 0 ? taken - 1 : 0); /* of the last byte read */
     if (json->fault == HN_JSON_NOT_UTF8)
         return hn_fail(err, HN_BAD_DATA, "%zu:%zu: %s", line, column, not_utf8);
     json->fault = HN_JSON_MALFORMED;
