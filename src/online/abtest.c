@@ -58,8 +58,10 @@ static hn_status choose_control(analysis *a, hn_error *err) {
     for (size_t k = 0; !asked && a->control < 0 && k < sizeof usual / sizeof *usual; k++)
         a->control = name_at(arms, usual[k], strlen(usual[k]));
     if (asked && a->control < 0)
-        return hn_fail(err, HN_USAGE, "--control: no user is in an arm \"%s\"; expected one of the "
-                       "log's arms, as in %s", asked, arms->names[0]);
+        return hn_fail(err, HN_USAGE,
+                       "--control: no user is in an arm \"%s\"; expected one of the "
+                       "log's arms, as in %s",
+                       asked, arms->names[0]);
     for (int32_t i = 0; !asked && a->control < 0 && i < arms->n; i++) {
         bool first = true;
         for (int32_t j = 0; j < arms->n; j++)
@@ -91,7 +93,7 @@ static hn_status read_shares(analysis *a, hn_error *err) {
         char *end = NULL;
         const int32_t arm = name_at(arms, at, name_n);
         const double weight = at[name_n] == '=' ? strtod(at + name_n + 1, &end) : -1;
-        if (arm < 0 || !(weight > 0) || !isfinite(weight) || (*end && *end != ','))
+        if (arm < 0 || !(weight > 0) || !isfinite(weight) || !end || (*end && *end != ','))
             return hn_fail(err, HN_USAGE,
                            "--shares: found \"%s\"; expected ARM=WEIGHT for arms of the log, as in "
                            "%s=0.5,%s=0.5",
@@ -168,8 +170,11 @@ static void analyse_scope(analysis *a, int32_t scope) {
         for (int32_t k = 1; k < arms; k++) {
             const int32_t arm = a->arms[k];
             result *const r = &a->results[a->n_results++];
-            *r = (result){.scope = scope, .arm = arm, .metric = m,
-                          .control_estimate = plain[a->control], .arm_estimate = plain[arm]};
+            *r = (result){.scope = scope,
+                          .arm = arm,
+                          .metric = m,
+                          .control_estimate = plain[a->control],
+                          .arm_estimate = plain[arm]};
             hn_ab_compare(&r->plain, &plain[a->control], &plain[arm], a->confidence);
             hn_ab_compare(&r->cuped, &cuped[a->control], &cuped[arm], a->confidence);
         }
@@ -249,12 +254,12 @@ static json_t *arms_json(const analysis *a) {
         for (int32_t k = 0; k < arms; k++) {
             const int32_t scope = s < 0 ? -1 : a->scenarios[s], arm = a->arms[k];
             const double *const sums = a->sums[(scope + 1) * arms + arm];
-            json_array_append_new(
-                all, json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:o}", "scenario",
-                               scope_json(a, scope), "arm", a->log.arms.names[arm], "users",
-                               (json_int_t)sums[4], "impressions", (json_int_t)sums[0], "clicks",
-                               (json_int_t)sums[1], "orders", (json_int_t)sums[2], "value",
-                               real(sums[3])));
+            json_array_append_new(all,
+                                  json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:o}", "scenario",
+                                            scope_json(a, scope), "arm", a->log.arms.names[arm],
+                                            "users", (json_int_t)sums[4], "impressions",
+                                            (json_int_t)sums[0], "clicks", (json_int_t)sums[1],
+                                            "orders", (json_int_t)sums[2], "value", real(sums[3])));
         }
     return all;
 }
@@ -284,9 +289,11 @@ static json_t *report_json(const analysis *a) {
 
 static void describe_ratio(hn_text *text, const analysis *a) {
     if (a->mismatch)
-        hn_text_add(text, "WARNING: SAMPLE RATIO MISMATCH (p = %.2g). The arms do not have the users "
+        hn_text_add(text,
+                    "WARNING: SAMPLE RATIO MISMATCH (p = %.2g). The arms do not have the users "
                     "that their shares give; something\nloses or doubles users of one arm. Find it "
-                    "before believing anything below.\n", a->ratio_p);
+                    "before believing anything below.\n",
+                    a->ratio_p);
     hn_text_add(text, "Users:");
     for (int32_t k = 0; k < a->log.arms.n; k++) {
         const int32_t arm = a->arms[k];
@@ -294,9 +301,10 @@ static void describe_ratio(hn_text *text, const analysis *a) {
                     a->counts[arm], a->expected[arm] * (double)a->users);
     }
     hn_text_add(text, "; sample ratio p = %.3g.\n", a->ratio_p);
-    hn_text_add(text, "%zu users seen in several arms were removed; %" PRIu64 " rows without an arm "
-                "and %" PRIu64 " whose outcome is not known yet were left out.\n\n", a->removed,
-                a->log.without_arm, a->log.immature);
+    hn_text_add(text,
+                "%zu users seen in several arms were removed; %" PRIu64 " rows without an arm "
+                "and %" PRIu64 " whose outcome is not known yet were left out.\n\n",
+                a->removed, a->log.without_arm, a->log.immature);
 }
 
 static void add_number(hn_grid *grid, double x) {
@@ -314,8 +322,8 @@ static void add_percent(hn_grid *grid, double x) {
 }
 
 static void describe_results(hn_text *text, const analysis *a) {
-    static const char *const head[] = {"scenario", "arm", "metric", "control", "value", "gain",
-                                       "from", "to", "p", "p (Holm)", "detectable"};
+    static const char *const head[] = {"scenario", "arm", "metric", "control",  "value",     "gain",
+                                       "from",     "to",  "p",      "p (Holm)", "detectable"};
     hn_grid *const grid = hn_grid_create(sizeof head / sizeof *head);
     for (size_t h = 0; h < sizeof head / sizeof *head; h++) hn_grid_cell(grid, "%s", head[h]);
     for (size_t i = 0; i < a->n_results; i++) {
@@ -338,9 +346,11 @@ static void describe_results(hn_text *text, const analysis *a) {
 
 static void describe(hn_text *text, const analysis *a) {
     describe_ratio(text, a);
-    hn_text_add(text, "Layer %s against %s; gains with intervals of %g %%%s; p (Holm) is corrected "
+    hn_text_add(text,
+                "Layer %s against %s; gains with intervals of %g %%%s; p (Holm) is corrected "
                 "for all rows, the intervals are not.\n\"detectable\": the gain found with a power "
-                "of 80 %%.\n\n", a->log.layer, a->log.arms.names[a->control], 100 * a->confidence,
+                "of 80 %%.\n\n",
+                a->log.layer, a->log.arms.names[a->control], 100 * a->confidence,
                 a->log.has_pre ? ", CUPED by the time before" : "");
     describe_results(text, a);
 }
@@ -381,8 +391,7 @@ hn_status hn_abtest(hn_report **out, const char *const *files, size_t n_files,
     if (status == HN_OK) {
         hn_text text = {0};
         describe(&text, a);
-        if (a->mismatch)
-            hn_say(run, HN_LOG_WARNING, "sample ratio mismatch, p = %.2g", a->ratio_p);
+        if (a->mismatch) hn_say(run, HN_LOG_WARNING, "sample ratio mismatch, p = %.2g", a->ratio_p);
         status = hn_report_create(out, report_json(a), &text, err);
     }
     free_analysis(a);

@@ -17,7 +17,12 @@ typedef struct hn_ab_row {
 } hn_ab_row;
 
 typedef enum hn_ab_metric {
-    HN_AB_CTR, HN_AB_CVR, HN_AB_CTCVR, HN_AB_ORDERS, HN_AB_VALUE, HN_AB_METRICS
+    HN_AB_CTR,
+    HN_AB_CVR,
+    HN_AB_CTCVR,
+    HN_AB_ORDERS,
+    HN_AB_VALUE,
+    HN_AB_METRICS
 } hn_ab_metric;
 extern const char *const hn_ab_metric_names[HN_AB_METRICS];
 
@@ -33,9 +38,9 @@ void hn_ab_estimate_arms(hn_ab_estimate *out, int32_t arms, const hn_ab_row *row
 
 typedef struct hn_ab_comparison {
     double difference, low, high, t, df, p;
-    double gain, gain_low, gain_high;   /* arm / control - 1 */
-    double mde, mde_gain;               /* found with a power of 80 % */
-    double power;                       /* to find a gain of HN_AB_GAIN */
+    double gain, gain_low, gain_high; /* arm / control - 1 */
+    double mde, mde_gain;             /* found with a power of 80 % */
+    double power;                     /* to find a gain of HN_AB_GAIN */
 } hn_ab_comparison;
 #define HN_AB_GAIN 0.05
 void hn_ab_compare(hn_ab_comparison *out, const hn_ab_estimate *control, const hn_ab_estimate *arm,
@@ -52,8 +57,8 @@ typedef struct hn_ab_names {
 } hn_ab_names;
 
 typedef struct hn_ab_user {
-    uint64_t key; /* XXH3-64 of the user */
-    int32_t arm;  /* -1: none yet, -2: several */
+    uint64_t key;  /* XXH3-64 of the user */
+    int32_t arm;   /* -1: none yet, -2: several */
     int32_t first; /* of its cells; -1 */
 } hn_ab_user;
 

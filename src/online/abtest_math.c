@@ -26,8 +26,8 @@ static double under(const double *sums, hn_ab_metric metric) {
 }
 
 typedef struct moments {
-    double n, over, under;     /* first pass */
-    double zz, zx, xx, x;      /* second pass */
+    double n, over, under; /* first pass */
+    double zz, zx, xx, x;  /* second pass */
 } moments;
 
 /* Sums of every arm, and of all users before the experiment in `pre`. */
@@ -56,8 +56,7 @@ static void spread(moments *arms, const moments *pre, const hn_ab_row *rows, siz
         const double z =
             (over(rows[i].now, metric) - m->over / m->under * under(rows[i].now, metric)) * m->n /
             m->under;
-        const double x =
-            (over(rows[i].pre, metric) - ratio * under(rows[i].pre, metric)) * scale;
+        const double x = (over(rows[i].pre, metric) - ratio * under(rows[i].pre, metric)) * scale;
         m->zz += z * z;
         m->zx += z * x;
         m->xx += x * x;
@@ -88,8 +87,7 @@ void hn_ab_estimate_arms(hn_ab_estimate *out, int32_t arms, const hn_ab_row *row
         const double squares = m[a].zz - 2 * theta * m[a].zx + theta * theta * xx;
         out[a] = (hn_ab_estimate){.users = users, .value = NAN, .variance = NAN};
         if (m[a].under > 0) out[a].value = m[a].over / m[a].under - theta * mean_x;
-        if (m[a].under > 0 && users > 1)
-            out[a].variance = fmax(squares, 0) / (users - 1) / users;
+        if (m[a].under > 0 && users > 1) out[a].variance = fmax(squares, 0) / (users - 1) / users;
     }
 }
 

@@ -19,13 +19,13 @@ typedef struct reading {
     hn_ab_log *log;
     const hn_abtest_options *options;
     const char *file;
-    bool before;              /* all rows are of the time before the experiment */
-    int32_t at[COLUMNS];      /* column of the file; -1: absent */
+    bool before;         /* all rows are of the time before the experiment */
+    int32_t at[COLUMNS]; /* column of the file; -1: absent */
     int32_t columns;
-    uint64_t line;            /* 1-based, of the row at hand */
+    uint64_t line; /* 1-based, of the row at hand */
     const char *field[COLUMNS];
     size_t field_n[COLUMNS];
-    char room[COLUMNS][256];  /* unquoted fields live in the walker's scratch: kept here */
+    char room[COLUMNS][256]; /* unquoted fields live in the walker's scratch: kept here */
 } reading;
 
 /* ---- Names and users ----------------------------------------------------------------------- */
@@ -36,10 +36,11 @@ static hn_status name_index(int32_t *out, hn_ab_names *names, const char *text, 
         if (strncmp(names->names[*out], text, n) == 0 && names->names[*out][n] == '\0')
             return HN_OK;
     if (names->n == most)
-        return hn_fail(err, HN_BAD_DATA, "abtest: found more than %d %s; expected that many at most",
-                       (int)most, what);
-    HN_TRY(hn_grow(&names->names, &names->capacity, (size_t)names->n + 1, sizeof *names->names,
-                   err));
+        return hn_fail(err, HN_BAD_DATA,
+                       "abtest: found more than %d %s; expected that many at most", (int)most,
+                       what);
+    HN_TRY(
+        hn_grow(&names->names, &names->capacity, (size_t)names->n + 1, sizeof *names->names, err));
     char *const copy = hn_strndup(text, n);
     if (!copy) return hn_no_memory(err, "a name");
     names->names[names->n++] = copy;
@@ -200,13 +201,19 @@ static hn_status take_head(reading *r, const char *field, size_t n, int32_t at, 
     const char *const click = r->options->click ? r->options->click : "click";
     const char *const order = r->options->order ? r->options->order : "order";
     const size_t order_n = strlen(order);
-    if (is_text(field, n, "user")) r->at[USER] = at;
-    else if (is_text(field, n, "scenario")) r->at[SCENARIO] = at;
-    else if (is_text(field, n, "time_ms")) r->at[TIME] = at;
-    else if (is_text(field, n, click)) r->at[CLICK] = at;
-    else if (is_text(field, n, order)) r->at[ORDER] = at;
+    if (is_text(field, n, "user"))
+        r->at[USER] = at;
+    else if (is_text(field, n, "scenario"))
+        r->at[SCENARIO] = at;
+    else if (is_text(field, n, "time_ms"))
+        r->at[TIME] = at;
+    else if (is_text(field, n, click))
+        r->at[CLICK] = at;
+    else if (is_text(field, n, order))
+        r->at[ORDER] = at;
     else if (n == order_n + 6 && memcmp(field, order, order_n) == 0 &&
-             memcmp(field + order_n, "_value", 6) == 0) r->at[VALUE] = at;
+             memcmp(field + order_n, "_value", 6) == 0)
+        r->at[VALUE] = at;
     else if (n > 4 && memcmp(field, "arm_", 4) == 0 && !r->before)
         return take_arm_column(r, field, n, at, err);
     return HN_OK;
@@ -215,21 +222,22 @@ static hn_status take_head(reading *r, const char *field, size_t n, int32_t at, 
 static hn_status check_head(const reading *r, hn_error *err) {
     const char *const click = r->options->click ? r->options->click : "click";
     const char *const order = r->options->order ? r->options->order : "order";
-    const char *const missing = r->at[USER] < 0                                 ? "user"
-                                : r->at[SCENARIO] < 0                           ? "scenario"
-                                : r->at[CLICK] < 0                              ? click
-                                : r->at[ORDER] < 0                              ? order
-                                : r->options->has_pre_until && r->at[TIME] < 0  ? "time_ms"
-                                : NULL;
+    const char *const missing = r->at[USER] < 0                                ? "user"
+                                : r->at[SCENARIO] < 0                          ? "scenario"
+                                : r->at[CLICK] < 0                             ? click
+                                : r->at[ORDER] < 0                             ? order
+                                : r->options->has_pre_until && r->at[TIME] < 0 ? "time_ms"
+                                                                               : NULL;
     if (missing)
         return hn_fail(err, HN_BAD_DATA,
                        "%s:1: there is no column \"%s\"; expected a log as hinet join writes it "
                        "(--click and --order name the tasks)",
                        r->file, missing);
     if (!r->before && r->at[ARM] < 0)
-        return hn_fail(err, HN_BAD_DATA, "%s:1: there is no column arm_%s; expected one for the "
-                       "layer of the experiment", r->file,
-                       r->options->layer ? r->options->layer : "LAYER");
+        return hn_fail(err, HN_BAD_DATA,
+                       "%s:1: there is no column arm_%s; expected one for the "
+                       "layer of the experiment",
+                       r->file, r->options->layer ? r->options->layer : "LAYER");
     if (r->at[VALUE] >= 0 && !r->before) r->log->has_value = true;
     return HN_OK;
 }

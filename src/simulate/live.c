@@ -65,8 +65,8 @@ static json_t *request_json(const hn_sim_request *request, const int64_t *candid
         json_array_append_new(items, json_pack("{s:o}", "id", id_json(candidates[k])));
     snprintf(id, sizeof id, "live-%" PRIx64, request->id);
     return json_pack("{s:s, s:s, s:{s:o, s:o}, s:{s:i}, s:o, s:i}", "request_id", id, "scenario",
-                     hn_sim_scenarios[request->scenario].name, "user", "id",
-                     id_json(request->user), "recent_categories", recent, "context", "hour",
+                     hn_sim_scenarios[request->scenario].name, "user", "id", id_json(request->user),
+                     "recent_categories", recent, "context", "hour",
                      (int)(request->second_of_day / 3600), "candidates", items, "limit",
                      HN_LIVE_SHOWN);
 }
@@ -97,7 +97,8 @@ static void note_failure(live *l, const hn_live_answer *answer, const char *what
 }
 
 /* The items shown, by number; false when the answer is no list of the request's candidates. */
-static bool read_items(int64_t *items, int32_t *n, const json_t *answer, const int64_t *candidates) {
+static bool read_items(int64_t *items, int32_t *n, const json_t *answer,
+                       const int64_t *candidates) {
     const json_t *const all = json_object_get(answer, "items");
     if (!json_is_array(all)) return false;
     *n = 0;
@@ -119,9 +120,8 @@ static hn_status arm_of(int32_t *out, live *l, const json_t *answer, hn_error *e
     const char *layer;
     json_t *arm;
     json_t *const arms = json_object_get(answer, "arms");
-    json_object_foreach (arms, layer, arm)
-        if (json_is_string(arm))
-            hn_text_add(&name, "%s%s=%s", name.length ? " " : "", layer, json_string_value(arm));
+    json_object_foreach(arms, layer, arm) if (json_is_string(arm))
+        hn_text_add(&name, "%s%s=%s", name.length ? " " : "", layer, json_string_value(arm));
     if (!name.length) hn_text_add(&name, "-");
     if (name.failed) return hn_no_memory(err, "an arm's name");
     for (*out = 0; *out < l->n_arms && strcmp(l->arms[*out], name.text) != 0;) ++*out;
@@ -136,11 +136,13 @@ static hn_status arm_of(int32_t *out, live *l, const json_t *answer, hn_error *e
 static void probabilities(double p[HN_SIM_TASKS], const live *l, int32_t i, int64_t item,
                           int32_t position) {
     const hn_sim_request *const request = &l->requests[i];
-    const hn_sim_moment moment = {request->scenario, request->second_of_day / 3600, position};
+    const int32_t hour = request->second_of_day / 3600;
+    const hn_sim_moment moment = {request->scenario, hour, position};
     hn_truth_probabilities(p, &l->users[i], hn_truth_item(l->truth, item), moment);
 }
 
-static void write_event(hn_writer *writer, const live *l, int32_t i, int64_t item, int64_t time_ms) {
+static void write_event(hn_writer *writer, const live *l, int32_t i, int64_t item,
+                        int64_t time_ms) {
     char line[160];
     const double price = (double)hn_truth_item(l->truth, item)->price;
     const int n = snprintf(line, sizeof line, "live-%" PRIx64 ",%" PRId64 ",%" PRId64 ",%.2f\n",
@@ -178,9 +180,8 @@ static hn_status take_answer(live *l, int32_t server, int32_t i, worth *list, bo
     int64_t items[HN_LIVE_SHOWN];
     int32_t n, arm;
     *good = false;
-    json_t *const json = answer->status == 200 && answer->body.text
-                             ? json_loads(answer->body.text, 0, NULL)
-                             : NULL;
+    json_t *const json =
+        answer->status == 200 && answer->body.text ? json_loads(answer->body.text, 0, NULL) : NULL;
     if (!json || !read_items(items, &n, json, l->candidates[i])) {
         note_failure(l, answer, json ? "an answer without the items asked for," : "status");
         json_decref(json);
@@ -248,8 +249,10 @@ static hn_status run_all(live *l, hn_error *err) {
                            " requests was answered as it should be; the first: %s",
                            l->options->url, l->failed, l->first_failure);
         if (l->run && l->run->progress) {
-            const hn_progress progress = {.phase = "live", .done = (double)first,
-                                          .total = (double)requests, .loss = NAN,
+            const hn_progress progress = {.phase = "live",
+                                          .done = (double)first,
+                                          .total = (double)requests,
+                                          .loss = NAN,
                                           .memory_bytes = hn_memory_resident()};
             l->run->progress(l->run->user, &progress);
         }
@@ -296,12 +299,12 @@ static json_t *report_json(const live *l) {
             const worth *const w = &l->worth[a][i];
             if (w->requests > 0)
                 json_array_append_new(
-                    arms, json_pack("{s:s, s:s, s:I, s:f, s:f, s:f, s:I, s:I}", "arms", l->arms[a],
-                                    "scenario", hn_sim_scenarios[i].name, "requests",
-                                    (json_int_t)w->requests, "expected_clicks", w->clicks,
-                                    "expected_orders", w->orders, "expected_value", w->value,
-                                    "clicks", (json_int_t)w->clicked, "orders",
-                                    (json_int_t)w->ordered));
+                    arms,
+                    json_pack("{s:s, s:s, s:I, s:f, s:f, s:f, s:I, s:I}", "arms", l->arms[a],
+                              "scenario", hn_sim_scenarios[i].name, "requests",
+                              (json_int_t)w->requests, "expected_clicks", w->clicks,
+                              "expected_orders", w->orders, "expected_value", w->value, "clicks",
+                              (json_int_t)w->clicked, "orders", (json_int_t)w->ordered));
         }
     const pair_worth all = all_pairs(l);
     if (l->servers > 1) json_array_append_new(gains, pair_json(&all, NULL));
@@ -314,8 +317,8 @@ static json_t *report_json(const live *l) {
 }
 
 static void describe_arms(hn_text *text, const live *l) {
-    static const char *const head[] = {"arm", "scenario", "requests", "clicks", "expected",
-                                       "orders", "expected"};
+    static const char *const head[] = {"arm",      "scenario", "requests", "clicks",
+                                       "expected", "orders",   "expected"};
     hn_grid *const grid = hn_grid_create(sizeof head / sizeof *head);
     for (size_t h = 0; h < sizeof head / sizeof *head; h++) hn_grid_cell(grid, "%s", head[h]);
     for (int32_t a = 0; a < l->n_arms; a++)
@@ -380,8 +383,9 @@ static hn_status open_all(live *l, hn_error *err) {
         return hn_fail(err, HN_USAGE, "simulate: found %" PRId64 " requests; expected 1 at least",
                        o->requests);
     if (o->first < 0 || o->first > first_max)
-        return hn_fail(err, HN_USAGE, "simulate: found a first request of %" PRId64
-                       "; expected 0 to %" PRId64, o->first, first_max);
+        return hn_fail(err, HN_USAGE,
+                       "simulate: found a first request of %" PRId64 "; expected 0 to %" PRId64,
+                       o->first, first_max);
     HN_TRY(hn_live_client_create(&l->clients[l->servers++], o->url, err));
     HN_TRY(o->data ? hn_sim_truth_load(&l->truth, o->data, err)
                    : hn_sim_truth_of_rows(&l->truth, o->rows, o->seed, err));

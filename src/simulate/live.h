@@ -9,9 +9,9 @@
 enum { HN_LIVE_CANDIDATES = 50, HN_LIVE_SHOWN = 10, HN_LIVE_BATCH = 64 };
 
 typedef struct hn_live_answer {
-    long status;                   /* of HTTP; 0: none came */
+    long status; /* of HTTP; 0: none came */
     hn_text body;
-    char reason[128];              /* why none came */
+    char reason[128]; /* why none came */
 } hn_live_answer;
 
 /* POSTs JSON bodies over a few connections that are kept. */

@@ -96,7 +96,8 @@ static hn_status perform(hn_live_client *client, hn_live_answer *answers, hn_err
     int running = 1;
     while (running > 0) {
         CURLMcode code = curl_multi_perform(client->multi, &running);
-        if (code == CURLM_OK && running > 0) code = curl_multi_poll(client->multi, NULL, 0, 1000, NULL);
+        if (code == CURLM_OK && running > 0)
+            code = curl_multi_poll(client->multi, NULL, 0, 1000, NULL);
         if (code != CURLM_OK)
             return hn_fail(err, HN_IO_FAILED, "simulate: %s: %s", client->url,
                            curl_multi_strerror(code));

@@ -46,7 +46,8 @@ static bool naive_alarm(const hn_ab_row *rows) {
     for (int i = 0; i < USERS; i++)
         n[rows[i].arm] += rows[i].now[0], clicks[rows[i].arm] += rows[i].now[1];
     const double p = (clicks[0] + clicks[1]) / (n[0] + n[1]);
-    const double z = (clicks[1] / n[1] - clicks[0] / n[0]) / sqrt(p * (1 - p) * (1 / n[0] + 1 / n[1]));
+    const double z =
+        (clicks[1] / n[1] - clicks[0] / n[0]) / sqrt(p * (1 - p) * (1 / n[0] + 1 / n[1]));
     return fabs(z) > 1.96;
 }
 
@@ -103,8 +104,11 @@ static void cuped_narrows_and_keeps_its_promise(void **state) {
 
 static void estimates_are_those_worked_by_hand(void **state) {
     (void)state;
-    const hn_ab_row rows[] = {{0, {4, 2, 1, 5}, {0}}, {0, {6, 1, 0, 0}, {0}}, {1, {2, 2, 2, 8}, {0}},
-                              {1, {2, 1, 0, 0}, {0}}, {-2, {9, 9, 9, 9}, {0}}};
+    const hn_ab_row rows[] = {{0, {4, 2, 1, 5}, {0}},
+                              {0, {6, 1, 0, 0}, {0}},
+                              {1, {2, 2, 2, 8}, {0}},
+                              {1, {2, 1, 0, 0}, {0}},
+                              {-2, {9, 9, 9, 9}, {0}}};
     hn_ab_estimate e[2];
     hn_ab_estimate_arms(e, 2, rows, 5, HN_AB_CTR, false);
     assert_true(fabs(e[0].value - 0.3) < 1e-15);
@@ -117,7 +121,8 @@ static void estimates_are_those_worked_by_hand(void **state) {
 
 static void what_cannot_be_told_is_not_a_number(void **state) {
     (void)state;
-    const hn_ab_row rows[] = {{0, {4, 0, 0, 0}, {0}}, {0, {6, 0, 0, 0}, {0}}, {1, {2, 1, 1, 1}, {0}}};
+    const hn_ab_row rows[] = {
+        {0, {4, 0, 0, 0}, {0}}, {0, {6, 0, 0, 0}, {0}}, {1, {2, 1, 1, 1}, {0}}};
     hn_ab_estimate e[2];
     hn_ab_comparison c;
     hn_ab_estimate_arms(e, 2, rows, 3, HN_AB_CVR, false);
@@ -141,7 +146,8 @@ static void holm_steps_down(void **state) {
     assert_ok(hn_ab_holm(out, p, 0, &err));
 }
 
-/* ---- Files ------------------------------------------------------------------------------------ */
+/* ---- Files ------------------------------------------------------------------------------------
+ */
 
 static const char *write_log(const char *text) {
     static char path[64];
