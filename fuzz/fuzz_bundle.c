@@ -62,7 +62,21 @@ static void score(const hn_bundle *bundle, const hn_rows *rows, int32_t tasks) {
     free(logits);
 }
 
+/* Any logit of any cell becomes a probability, or NaN where it is none. */
+static void probabilities(const hn_bundle *bundle) {
+    const hn_layout *const layout = hn_schema_layout(bundle->schema);
+    static const double logits[] = {-1e30, -2.5, 0, 0.75, 1e30};
+    for (int32_t s = -1; s < layout->scenarios; s++)
+        for (int32_t t = 0; t < layout->tasks; t++)
+            for (size_t i = 0; i < sizeof logits / sizeof *logits; i++) {
+                const double p = hn_bundle_probability(bundle, s < 0 ? HN_SCENARIO_UNKNOWN : s, t,
+                                                       logits[i], true);
+                if (p < 0 || p > 1) abort();
+            }
+}
+
 static void use(const hn_bundle *bundle) {
+    probabilities(bundle);
     const hn_sources *sources = hn_schema_sources(bundle->schema);
     const int32_t tasks = hn_schema_layout(bundle->schema)->tasks;
     hn_encoded encoded = {0};

@@ -16,21 +16,26 @@
 
 typedef struct seed {
     const char *name, *model;
+    bool served; /* with calibration, profile and golden rows */
 } seed;
 static const seed seeds[] = {
-    {"hinet", WORLD_HINET},
-    {"script", "{name: hinet, experts: 1, expert_units: [2], scenario_width: 1, task_shared: 1, "
-               "task_own: 1, task_units: [2], tower_units: [], compat: [san_softmax_all, "
-               "gate_relu, cgc_sum, cgc_global, all_heads, input_affine]}"},
-    {"mixed", "{name: mixed, bottom_units: [2], scenario_width: 1, tower_units: []}"},
-    {"single", "{name: single, bottom_units: [2], tower_units: []}"},
+    {"hinet", WORLD_HINET, false},
+    {"script",
+     "{name: hinet, experts: 1, expert_units: [2], scenario_width: 1, task_shared: 1, "
+     "task_own: 1, task_units: [2], tower_units: [], compat: [san_softmax_all, "
+     "gate_relu, cgc_sum, cgc_global, all_heads, input_affine]}",
+     false},
+    {"mixed", "{name: mixed, bottom_units: [2], scenario_width: 1, tower_units: []}", false},
+    {"single", "{name: single, bottom_units: [2], tower_units: []}", false},
+    {"served", "{name: single, bottom_units: [2], tower_units: []}", true},
 };
 
-static uint8_t *bundle_bytes(const char *model, size_t *n) {
+static uint8_t *bundle_bytes(const seed *of, size_t *n) {
     hn_error err = {0};
     world w;
     char *bytes = NULL;
-    world_make(&w, model);
+    world_make(&w, of->model);
+    if (of->served) world_write_served(&w);
     assert_ok(hn_file_read(&bytes, n, w.bundle_path, &err));
     world_free(&w);
     return (uint8_t *)bytes;
@@ -49,11 +54,10 @@ static hn_status open_bytes(const uint8_t *bytes, size_t n, hn_error *err) {
     return status;
 }
 
-static void test_every_flipped_byte_is_found(void **state) {
-    (void)state;
+static void find_flipped_bytes(const seed *of) {
     size_t n;
     hn_error err = {0};
-    uint8_t *bytes = bundle_bytes(WORLD_HINET, &n);
+    uint8_t *bytes = bundle_bytes(of, &n);
     assert_ok(open_bytes(bytes, n, &err));
     for (size_t i = 0; i < n; i += i < 64 || i + 512 > n ? 1 : 3) {
         const uint8_t bit = (uint8_t)(1u << hn_mix64(i) % 8);
@@ -67,11 +71,17 @@ static void test_every_flipped_byte_is_found(void **state) {
     hn_free(bytes);
 }
 
+static void test_every_flipped_byte_is_found(void **state) {
+    (void)state;
+    find_flipped_bytes(&seeds[0]);
+    find_flipped_bytes(&seeds[sizeof seeds / sizeof *seeds - 1]);
+}
+
 static void test_every_wrong_length_is_found(void **state) {
     (void)state;
     size_t n;
     hn_error err = {0};
-    uint8_t *bytes = bundle_bytes(WORLD_HINET, &n), *longer = calloc(n + 64, 1);
+    uint8_t *bytes = bundle_bytes(&seeds[0], &n), *longer = calloc(n + 64, 1);
     for (size_t i = 0; i < n; i += i < 80 || i + 80 > n ? 1 : 61)
         if (open_bytes(bytes, i, &err) != HN_BAD_DATA)
             fail_msg("cut to %zu of %zu bytes: \"%s\"", i, n, err.text);
@@ -87,7 +97,7 @@ static void test_mended_damage_does_no_harm(void **state) {
     (void)state;
     for (size_t s = 0; s < sizeof seeds / sizeof *seeds; s++) {
         size_t n;
-        uint8_t *bytes = bundle_bytes(seeds[s].model, &n);
+        uint8_t *bytes = bundle_bytes(&seeds[s], &n);
         for (uint64_t trial = 0; trial < 400; trial++) {
             const size_t at = (size_t)(hn_random(s, HN_STREAM_TEST, 2 * trial) % n);
             const uint8_t kept = bytes[at];
@@ -120,7 +130,7 @@ static void write_corpus(const char *folder) {
     for (size_t s = 0; s < sizeof seeds / sizeof *seeds; s++) {
         size_t n;
         char path[400];
-        uint8_t *bytes = bundle_bytes(seeds[s].model, &n);
+        uint8_t *bytes = bundle_bytes(&seeds[s], &n);
         snprintf(path, sizeof path, "%s/%s.hn", folder, seeds[s].name);
         support_write(path, bytes, n);
         hn_free(bytes);

@@ -211,3 +211,53 @@ json_t *world_golden(const world *w) {
     free(logits);
     return golden;
 }
+
+/* ---- A bundle as a training ends with it --------------------------------------------------- */
+
+static hn_calibration *some_calibration(void) {
+    hn_error err = {0};
+    hn_calibration *made;
+    double x[60];
+    uint8_t y[60];
+    for (int i = 0; i < 60; i++) x[i] = i / 30.0 - 1, y[i] = i % 3 == 0 || i > 40;
+    assert_ok(
+        hn_calibration_create(&made, HN_CALIBRATE_ISOTONIC, WORLD_SCENARIOS, WORLD_TASKS, &err));
+    assert_ok(hn_calibration_fit(made, 2, 1, x, y, NULL, 60, &err));
+    assert_true(hn_calibration_has(made, 2, 1));
+    return made;
+}
+
+/* Of the log twice over: it has too few rows for a profile. */
+static hn_profile *some_profile(const world *w) {
+    hn_error err = {0};
+    hn_encoded encoded;
+    hn_profiler *profiler;
+    hn_profile *made;
+    world_rows(&encoded, w, hn_dataset_schema(w->dataset), hn_dataset_tables(w->dataset));
+    hn_real *const logits = calloc(LOG_ROWS * WORLD_TASKS, sizeof *logits);
+    for (int i = 0; i < LOG_ROWS * WORLD_TASKS; i++) logits[i] = (hn_real)(i % 37) / 10;
+    assert_ok(hn_profiler_create(&profiler, hn_schema_layout(hn_dataset_schema(w->dataset)), &err));
+    for (int pass = 0; pass < 2; pass++) hn_profiler_add(profiler, &encoded.rows, logits);
+    assert_ok(hn_profiler_finish(&made, profiler, &err));
+    hn_profiler_free(profiler);
+    hn_encoded_free(&encoded);
+    free(logits);
+    return made;
+}
+
+void world_write_served(const world *w) {
+    enum { GOLDEN = 6 };
+    hn_error err = {0};
+    hn_calibration *const calibration = some_calibration();
+    hn_profile *const profile = some_profile(w);
+    json_t *const golden = world_golden(w), *const rows = json_object_get(golden, "rows");
+    while (json_array_size(rows) > GOLDEN) json_array_remove(rows, GOLDEN);
+    hn_bundle_parts parts = world_parts(w);
+    parts.calibration = calibration;
+    parts.profile = profile;
+    parts.golden = golden;
+    assert_ok(hn_bundle_write(w->bundle_path, &parts, &err));
+    hn_calibration_free(calibration);
+    hn_profile_free(profile);
+    json_decref(golden);
+}

@@ -31,6 +31,9 @@ void world_rows(hn_encoded *out, const world *w, const hn_schema *schema,
 /* Golden rows (golden.h): the dataset's samples, with the logits that the log's own reader and
  * the model of `w` give them. */
 json_t *world_golden(const world *w);
+/* Writes the bundle again with all that a training ends with: a calibration, a profile and
+ * some golden rows. */
+void world_write_served(const world *w);
 
 #define WORLD_HINET                                                                       \
     "{name: hinet, experts: 2, expert_units: [5, 4], scenario_width: 3, task_shared: 1, " \
