@@ -25,6 +25,14 @@ static int64_t now_ns(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* The lock of a file just opened. False: another had it first, and the name is now gone or
+ * another file's. */
+static bool lock(int fd, const char *path, bool wait) {
+    struct stat held, named;
+    return flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 && fstat(fd, &held) == 0 &&
+           stat(path, &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
 /* ---- Finishing ------------------------------------------------------------------------------- */
 
 /* "x.part" becomes "x". A name that is taken stays as it is, and so does the part. */
@@ -72,16 +80,28 @@ static bool is_taken(const char *path) {
     return taken;
 }
 
+/* A locked new file; -1: errno says why, EEXIST that the name is another's. */
+static int create(const char *path) {
+    errno = EEXIST;
+    const int fd = is_taken(path) ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0) return -1;
+    /* Meanwhile a server that starts may have taken the empty file for a dead one's, and one that
+     * ends may have finished a file of this name. */
+    const bool ours = lock(fd, path, true), taken = is_taken(path);
+    if (ours && !taken) return fd;
+    if (ours) (void)unlink(path);
+    (void)close(fd);
+    errno = EEXIST;
+    return -1;
+}
+
 static hn_status begin(hn_exposure_file *file, hn_error *err) {
     enum { TRIES = 1000 };
     for (int i = 0; i < TRIES; i++) {
         char *const path = new_path(file);
         if (!path) return hn_no_memory(err, "the exposure log's file name");
-        const int fd =
-            is_taken(path) ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-        if (fd >= 0) {
-            (void)flock(fd, LOCK_EX | LOCK_NB);
-            file->fd = fd;
+        file->fd = create(path);
+        if (file->fd >= 0) {
             file->path = path;
             file->bytes = 0;
             file->begun_ns = now_ns();
@@ -89,11 +109,10 @@ static hn_status begin(hn_exposure_file *file, hn_error *err) {
             return HN_OK;
         }
         const int why = errno;
-        const bool exists = why == EEXIST || is_taken(path);
-        if (!exists)
+        if (why != EEXIST)
             (void)hn_fail(err, HN_CANNOT_CREATE, "%s: cannot be made: %s", path, strerror(why));
         hn_free(path);
-        if (!exists) return HN_CANNOT_CREATE;
+        if (why != EEXIST) return HN_CANNOT_CREATE;
     }
     return hn_fail(err, HN_CANNOT_CREATE, "%s: no free name for an exposure file", file->dir);
 }
@@ -144,9 +163,9 @@ static size_t whole_frames(const hn_map *map) {
 static hn_status mend(const char *path, hn_error *err) {
     const int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0) return HN_OK; /* gone, or not ours */
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock(fd, path, false)) {
         close(fd);
-        return HN_OK; /* a living server's */
+        return HN_OK; /* a living server's, or finished meanwhile */
     }
     hn_map map = {0};
     hn_status status = hn_map_open(&map, path, err);

@@ -226,6 +226,60 @@ static void memory_may_fail(void **state) {
     free(dir);
 }
 
+/* ---- Several servers ---------------------------------------------------------------------------
+ */
+
+enum { SERVERS = 4, LIVES = 25, LINES_A_LIFE = 3 };
+
+static void live_and_die(const char *dir) {
+    const hn_exposure_options options = options_of(dir);
+    hn_error err = {0};
+    for (int life = 0; life < LIVES; life++) {
+        hn_exposure_log *log;
+        if (hn_exposure_log_open(&log, &options, &err) != HN_OK) _exit(1);
+        for (int i = 0; i < LINES_A_LIFE; i++)
+            if (!hn_exposure_log_offer(log, "{}", 2)) _exit(2);
+        hn_exposure_log_close(log);
+    }
+    _exit(0);
+}
+
+static hn_status count_line(void *user, const char *line, size_t n, const char *file,
+                            uint64_t number, hn_error *err) {
+    (void)file, (void)number, (void)err;
+    *(int *)user += n == 2 && memcmp(line, "{}", 2) == 0;
+    return HN_OK;
+}
+
+/* Each that starts looks for files of dead ones among those that the others just begin. */
+static void servers_share_a_folder(void **state) {
+    (void)state;
+    static const char *const all[] = {"exposures-*.zst"};
+    static const char *const parts[] = {"*.part"};
+    char *const dir = support_folder();
+    hn_error err = {0};
+    hn_paths paths = {0};
+    pid_t children[SERVERS];
+    int lines = 0;
+    for (int i = 0; i < SERVERS; i++) {
+        children[i] = fork();
+        if (children[i] == 0) live_and_die(dir);
+    }
+    for (int i = 0; i < SERVERS; i++) {
+        int how;
+        assert_int_equal(waitpid(children[i], &how, 0), children[i]);
+        assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    }
+    assert_int_equal(hn_paths_glob(&paths, dir, parts, 1, NULL), HN_NO_INPUT);
+    assert_ok(hn_paths_glob(&paths, dir, all, 1, &err));
+    assert_ok(
+        hn_lines_read((const char *const *)paths.paths, paths.n, false, count_line, &lines, &err));
+    assert_int_equal(lines, SERVERS * LIVES * LINES_A_LIFE);
+    hn_paths_free(&paths);
+    support_remove(dir);
+    free(dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_come_back),
@@ -233,6 +287,7 @@ int main(void) {
         cmocka_unit_test(broken_disk_is_survived),
         cmocka_unit_test(kill_loses_only_what_was_not_flushed),
         cmocka_unit_test(living_files_are_left_alone),
+        cmocka_unit_test(servers_share_a_folder),
         cmocka_unit_test(memory_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
