@@ -55,17 +55,17 @@ extern "C" {
 /* ---- Status ------------------------------------------------------------ */
 
 /* X(symbol, exit code of the program, what it means) */
-#define HN_STATUS_MAP(X)                                                       \
-    X(OK, 0, "success")                                                        \
-    X(FAILED, 1, "the work could not be finished")                             \
+#define HN_STATUS_MAP(X)                                                         \
+    X(OK, 0, "success")                                                          \
+    X(FAILED, 1, "the work could not be finished")                               \
     X(NO_MEMORY, 1, "memory could not be had, or more than the limit is needed") \
-    X(NOT_FINITE, 1, "a number became infinite or not a number")               \
-    X(USAGE, 2, "the command line or an argument is wrong")                    \
-    X(BAD_DATA, 65, "a log, table, dataset or bundle has wrong content")       \
-    X(NO_INPUT, 66, "an input file is absent or cannot be read")               \
-    X(CANNOT_CREATE, 73, "an output file cannot be made")                      \
-    X(IO_FAILED, 74, "reading or writing failed")                              \
-    X(BAD_CONFIG, 78, "a config has a wrong key, type or value")               \
+    X(NOT_FINITE, 1, "a number became infinite or not a number")                 \
+    X(USAGE, 2, "the command line or an argument is wrong")                      \
+    X(BAD_DATA, 65, "a log, table, dataset or bundle has wrong content")         \
+    X(NO_INPUT, 66, "an input file is absent or cannot be read")                 \
+    X(CANNOT_CREATE, 73, "an output file cannot be made")                        \
+    X(IO_FAILED, 74, "reading or writing failed")                                \
+    X(BAD_CONFIG, 78, "a config has a wrong key, type or value")                 \
     X(INTERRUPTED, 130, "stopped by request")
 
 typedef enum hn_status {
@@ -88,8 +88,8 @@ typedef struct hn_error {
 typedef enum hn_log_level { HN_LOG_INFO, HN_LOG_WARNING } hn_log_level;
 
 typedef struct hn_progress {
-    const char *phase;    /* "read", "encode", "train", "evaluate", … */
-    double done, total;   /* rows or bytes; total 0: not known */
+    const char *phase;  /* "read", "encode", "train", "evaluate", … */
+    double done, total; /* rows or bytes; total 0: not known */
     double rows_per_s;
     double loss;          /* NaN where there is none */
     int64_t memory_bytes; /* resident memory of the process */
@@ -97,11 +97,11 @@ typedef struct hn_progress {
 } hn_progress;
 
 typedef struct hn_run {
-    int32_t threads;      /* 1…256; 0: one for each core */
-    int64_t memory_bytes; /* limit of what the library allocates; 0: 80 % of the machine's */
-    const char *out_dir;  /* where files are written; NULL: "." */
-    bool resume;          /* go on from out_dir's checkpoint */
-    const char *init_bundle; /* warm start from this bundle; NULL: none */
+    int32_t threads;          /* 1…256; 0: one for each core */
+    int64_t memory_bytes;     /* limit of what the library allocates; 0: 80 % of the machine's */
+    const char *out_dir;      /* where files are written; NULL: "." */
+    bool resume;              /* go on from out_dir's checkpoint */
+    const char *init_bundle;  /* warm start from this bundle; NULL: none */
     const volatile int *stop; /* becomes nonzero to ask for an orderly stop; may be NULL */
     void (*log)(void *user, hn_log_level level, const char *line);
     void (*progress)(void *user, const hn_progress *progress);
@@ -124,8 +124,7 @@ typedef struct hn_config hn_config;
 /* Reads a YAML config. `overrides` are "key.path=value" strings (--set) applied
  * before the checks; `n` their number. Paths in it are relative to the file's folder. */
 HN_API HN_MUST_USE hn_status hn_config_load(hn_config **out, const char *path,
-                                            const char *const *overrides, size_t n,
-                                            hn_error *err);
+                                            const char *const *overrides, size_t n, hn_error *err);
 /* The config with every default filled in, as YAML. Owned by `config`. */
 HN_API const char *hn_config_yaml(const hn_config *config);
 HN_API void hn_config_free(hn_config *config);
@@ -136,13 +135,13 @@ HN_API HN_MUST_USE hn_status hn_config_reference(hn_report **out, hn_error *err)
 /* ---- The commands ------------------------------------------------------------ */
 
 /* Reads config and data and reports what was understood. Writes nothing. */
-HN_API HN_MUST_USE hn_status hn_check(hn_report **out, const hn_config *config,
-                                      const hn_run *run, hn_error *err);
+HN_API HN_MUST_USE hn_status hn_check(hn_report **out, const hn_config *config, const hn_run *run,
+                                      hn_error *err);
 
 /* Prepares the dataset where it is absent or stale, trains, writes
  * out_dir/best.hn and out_dir/last.hn and reports every cell. */
-HN_API HN_MUST_USE hn_status hn_train(hn_report **out, const hn_config *config,
-                                      const hn_run *run, hn_error *err);
+HN_API HN_MUST_USE hn_status hn_train(hn_report **out, const hn_config *config, const hn_run *run,
+                                      hn_error *err);
 
 typedef struct hn_bundle hn_bundle;
 HN_API HN_MUST_USE hn_status hn_bundle_open(hn_bundle **out, const char *path, hn_error *err);
@@ -173,7 +172,8 @@ HN_API HN_MUST_USE hn_status hn_predict(const hn_bundle *bundle, const char *con
 
 typedef struct hn_serve_options {
     const char *listen;     /* instead of the config's address; NULL: the config's */
-    const char *ready_file; /* written when requests are answered: {"port":…,"admin_port":…,"pid":…}; NULL: none */
+    const char *ready_file; /* written when requests are answered:
+                               {"port":…,"admin_port":…,"pid":…}; NULL: none */
     bool access_log;        /* a line for each request, at most 100 a second */
 } hn_serve_options;
 /* Serves the models of a SERVE.yaml (docs/serving-config.md), or one bundle with every
@@ -200,12 +200,13 @@ HN_API HN_MUST_USE hn_status hn_simulate(hn_report **out, const hn_simulate_opti
 /* ---- Experiments on users ------------------------------------------------------ */
 
 typedef struct hn_abtest_options {
-    const char *layer;   /* of the column arm_LAYER; NULL: the only one */
-    const char *control; /* the arm to compare with; NULL: control, base, baseline, or the
-                            first by name */
+    const char *layer;         /* of the column arm_LAYER; NULL: the only one */
+    const char *control;       /* the arm to compare with; NULL: control, base, baseline, or the
+                                  first by name */
     const char *click, *order; /* tasks; NULL: "click", "order" */
-    const char *shares;  /* "ARM=WEIGHT,…" as configured; NULL: equal ones */
-    const char *pre;     /* a joined log of the time before, for CUPED; NULL: none */
+    const char *user, *scenario; /* columns, where join renamed them; NULL: "user", "scenario" */
+    const char *shares;        /* "ARM=WEIGHT,…" as configured; NULL: equal ones */
+    const char *pre;           /* a joined log of the time before, for CUPED; NULL: none */
     bool has_pre_until;
     int64_t pre_until_ms; /* rows with a lower time_ms are of the time before */
     double confidence;    /* of the intervals; 0: 0.95 */
@@ -229,13 +230,13 @@ typedef struct hn_join_options {
     const hn_join_event *events;
     size_t n_events; /* 1…32 */
     bool has_now;
-    int64_t now_ms;  /* until when the logs are complete; else the latest time in them */
-    int64_t skew_ms; /* so much before its exposure may an event be, where clocks differ */
-    bool complete;   /* only rows whose windows have all passed */
+    int64_t now_ms;     /* until when the logs are complete; else the latest time in them */
+    int64_t skew_ms;    /* so much before its exposure may an event be, where clocks differ */
+    bool complete;      /* only rows whose windows have all passed */
     bool with_features; /* only rows that were logged with features, which may be a sample */
     const char *const *columns; /* the features wanted; NULL: all that are found */
     size_t n_columns;
-    int64_t bad_lines; /* more than this many is an error */
+    int64_t bad_lines;          /* more than this many is an error */
     const char *const *renames; /* "OLD=NEW": a column's name in the log that is written */
     size_t n_renames;
 } hn_join_options;
@@ -248,9 +249,9 @@ HN_API HN_MUST_USE hn_status hn_join(hn_report **out, const char *const *exposur
                                      hn_write write, void *user, const hn_run *run, hn_error *err);
 
 typedef struct hn_replay_options {
-    double tolerance;     /* a probability differs when it is further off; 0: 1e-6 */
+    double tolerance;            /* a probability differs when it is further off; 0: 1e-6 */
     const char *model, *version; /* only exposures of these; NULL: all */
-    int64_t bad_lines;    /* more than this many is an error */
+    int64_t bad_lines;           /* more than this many is an error */
 } hn_replay_options;
 /* Scores exposures that carry features (files or patterns) again with `bundle` and compares:
  * every task's probability with the one logged, and every feature served with what the
@@ -265,7 +266,7 @@ HN_API HN_MUST_USE hn_status hn_replay(hn_report **out, const hn_bundle *bundle,
 typedef struct hn_live_options {
     const char *url;     /* of a hinet server, http://HOST:PORT */
     const char *against; /* a second server, for the true gain of its lists; NULL: none */
-    const char *data;    /* folder of the simulated platform (truth.json); NULL: that of rows, seed */
+    const char *data; /* folder of the simulated platform (truth.json); NULL: that of rows, seed */
     int64_t rows, requests;
     int64_t first; /* number of the first request, 0 to 2^40: others than an earlier run's */
     uint64_t seed;

@@ -9,68 +9,70 @@
 /* ---- Options (options.c) ----------------------------------------------------------- */
 
 /* X(symbol, name, argument or NULL, help) */
-#define CLI_OPTION_MAP(X)                                                                    \
-    X(SET, "set", "KEY=VALUE",                                                               \
-      "override an option of the config, as in train.epochs=3;"                              \
-      " may be given several times")                                                         \
-    X(OUT, "out", "PATH", "where to write")                                                  \
-    X(RESUME, "resume", NULL, "go on from the checkpoint in --out")                          \
-    X(INIT, "init", "BUNDLE", "warm start from this bundle")                                 \
-    X(ROWS, "rows", "N",                                                                     \
-      "impressions, 1000 to 1e10; k, M and G are thousands, millions"                        \
-      " and thousand millions [1M]")                                                         \
-    X(SEED, "seed", "N", "seed of the randomness [1]")                                       \
-    X(THREADS, "threads", "N", "threads, 1 to 256 [one for each core]; changes no result")   \
-    X(MEMORY, "memory", "SIZE", "limit of memory, as in 512M or 2G [80 % of the machine's]") \
-    X(TEMP, "temp", "DIR",                                                                   \
-      "where what does not fit in memory is put for the time being"                          \
-      " [$TMPDIR or this folder]")                                                           \
-    X(JSON, "json", NULL, "the report as JSON")                                              \
-    X(QUIET, "quiet", NULL, "no progress and no messages but warnings and errors")           \
-    X(LAYER, "layer", "NAME", "the layer of the experiment [the only one in the log]")       \
-    X(CONTROL, "control", "ARM",                                                             \
-      "the arm to compare with [control, base, baseline, or the first by name]")             \
-    X(CLICK_TASK, "click", "TASK", "the task that counts as a click [click]")                \
-    X(ORDER_TASK, "order", "TASK", "the task that counts as an order [order]")               \
-    X(CONFIDENCE, "confidence", "C", "of the intervals, 0.5 to less than 1 [0.95]")          \
-    X(SHARES, "shares", "ARM=W,...", "what share of the users each arm should have [equal]") \
-    X(PRE, "pre", "FILE", "a joined log of the time before, for CUPED")                      \
-    X(PRE_UNTIL, "pre-until", "MS",                                                          \
-      "rows before this time (milliseconds since 1970) are the time before")                 \
-    X(SERVE, "serve", "URL", "send live requests to this server instead, http://HOST:PORT")  \
-    X(AGAINST, "against", "URL",                                                             \
-      "and to this one: the true gain of its lists over the first one's")                    \
-    X(REQUESTS, "requests", "N", "live requests [1000]")                                     \
-    X(FIRST, "first", "N", "number of the first live request: go on after an earlier run [0]") \
-    X(DATA, "data", "DIR", "the simulated platform whose users come [that of --rows]")       \
-    X(LISTEN, "listen", "ADDRESS",                                                           \
-      "HOST:PORT or unix:/path instead of the config's; port 0 is any free one")             \
-    X(READY_FILE, "ready-file", "PATH",                                                      \
-      "written when requests are answered: the ports and the process, as JSON")              \
-    X(ACCESS_LOG, "access-log", NULL, "a log line for each request, at most 100 a second")   \
-    X(REDIS, "redis", "URL",                                                                 \
-      "the store: redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix:///PATH")           \
-    X(PREFIX, "prefix", "TEXT", "of the store's keys [hinet]")                               \
-    X(CALIBRATE, "calibrate", NULL,                                                          \
-      "probabilities by the bundle's calibration, as a server gives them")                   \
-    X(UNCORRECTED, "uncorrected", NULL, "no correction for the log's sampling of negatives") \
-    X(FLAGS, "flags", NULL, "one more column, flags: unknown_scenario, or nothing")          \
-    X(EVENT, "event", "TASK=FILES:WINDOW",                                                   \
-      "what users did, as in click=clicks.csv:30m; several files with commas; a window in"   \
-      " s, m, h, d or w; may be given several times")                                        \
-    X(NOW, "now", "MS",                                                                      \
+#define CLI_OPTION_MAP(X)                                                                       \
+    X(SET, "set", "KEY=VALUE",                                                                  \
+      "override an option of the config, as in train.epochs=3;"                                 \
+      " may be given several times")                                                            \
+    X(OUT, "out", "PATH", "where to write")                                                     \
+    X(RESUME, "resume", NULL, "go on from the checkpoint in --out")                             \
+    X(INIT, "init", "BUNDLE", "warm start from this bundle")                                    \
+    X(ROWS, "rows", "N",                                                                        \
+      "impressions, 1000 to 1e10; k, M and G are thousands, millions"                           \
+      " and thousand millions [1M]")                                                            \
+    X(SEED, "seed", "N", "seed of the randomness [1]")                                          \
+    X(THREADS, "threads", "N", "threads, 1 to 256 [one for each core]; changes no result")      \
+    X(MEMORY, "memory", "SIZE", "limit of memory, as in 512M or 2G [80 % of the machine's]")    \
+    X(TEMP, "temp", "DIR",                                                                      \
+      "where what does not fit in memory is put for the time being"                             \
+      " [$TMPDIR or this folder]")                                                              \
+    X(JSON, "json", NULL, "the report as JSON")                                                 \
+    X(QUIET, "quiet", NULL, "no progress and no messages but warnings and errors")              \
+    X(LAYER, "layer", "NAME", "the layer of the experiment [the only one in the log]")          \
+    X(CONTROL, "control", "ARM",                                                                \
+      "the arm to compare with [control, base, baseline, or the first by name]")                \
+    X(CLICK_TASK, "click", "TASK", "the task that counts as a click [click]")                   \
+    X(ORDER_TASK, "order", "TASK", "the task that counts as an order [order]")                  \
+    X(USER_COLUMN, "user", "COLUMN", "the column of the user [user]")                          \
+    X(SCENARIO_COLUMN, "scenario", "COLUMN", "the column of the scenario [scenario]")          \
+    X(CONFIDENCE, "confidence", "C", "of the intervals, 0.5 to less than 1 [0.95]")             \
+    X(SHARES, "shares", "ARM=W,...", "what share of the users each arm should have [equal]")    \
+    X(PRE, "pre", "FILE", "a joined log of the time before, for CUPED")                         \
+    X(PRE_UNTIL, "pre-until", "MS",                                                             \
+      "rows before this time (milliseconds since 1970) are the time before")                    \
+    X(SERVE, "serve", "URL", "send live requests to this server instead, http://HOST:PORT")     \
+    X(AGAINST, "against", "URL",                                                                \
+      "and to this one: the true gain of its lists over the first one's")                       \
+    X(REQUESTS, "requests", "N", "live requests [1000]")                                        \
+    X(FIRST, "first", "N", "number of the first live request: go on after an earlier run [0]")  \
+    X(DATA, "data", "DIR", "the simulated platform whose users come [that of --rows]")          \
+    X(LISTEN, "listen", "ADDRESS",                                                              \
+      "HOST:PORT or unix:/path instead of the config's; port 0 is any free one")                \
+    X(READY_FILE, "ready-file", "PATH",                                                         \
+      "written when requests are answered: the ports and the process, as JSON")                 \
+    X(ACCESS_LOG, "access-log", NULL, "a log line for each request, at most 100 a second")      \
+    X(REDIS, "redis", "URL",                                                                    \
+      "the store: redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix:///PATH")              \
+    X(PREFIX, "prefix", "TEXT", "of the store's keys [hinet]")                                  \
+    X(CALIBRATE, "calibrate", NULL,                                                             \
+      "probabilities by the bundle's calibration, as a server gives them")                      \
+    X(UNCORRECTED, "uncorrected", NULL, "no correction for the log's sampling of negatives")    \
+    X(FLAGS, "flags", NULL, "one more column, flags: unknown_scenario, or nothing")             \
+    X(EVENT, "event", "TASK=FILES:WINDOW",                                                      \
+      "what users did, as in click=clicks.csv:30m; several files with commas; a window in"      \
+      " s, m, h, d or w; may be given several times")                                           \
+    X(NOW, "now", "MS",                                                                         \
       "until when the logs are complete, in milliseconds since 1970 [the latest time in them]") \
-    X(SKEW, "skew", "TIME", "so long before its exposure may an event be, as in 5s [0s]")    \
-    X(COMPLETE, "complete", NULL, "only rows whose windows have all passed")                 \
-    X(WITH_FEATURES, "with-features", NULL,                                                  \
-      "only rows that were logged with their features, which may be a sample")               \
-    X(COLUMNS, "columns", "NAMES", "the features wanted, with commas between [all found]")   \
-    X(BAD_LINES, "bad-lines", "N", "skip up to this many lines that cannot be read [0]")     \
-    X(RENAME, "rename", "OLD=NEW",                                                           \
-      "another name for a column, as in user=user_id; may be given several times")           \
-    X(TOLERANCE, "tolerance", "D", "how far off a probability may be [1e-6]")                \
-    X(MODEL, "model", "NAME", "only exposures of this model")                                \
-    X(MODEL_VERSION, "model-version", "V", "only exposures of this version of the model")    \
+    X(SKEW, "skew", "TIME", "so long before its exposure may an event be, as in 5s [0s]")       \
+    X(COMPLETE, "complete", NULL, "only rows whose windows have all passed")                    \
+    X(WITH_FEATURES, "with-features", NULL,                                                     \
+      "only rows that were logged with their features, which may be a sample")                  \
+    X(COLUMNS, "columns", "NAMES", "the features wanted, with commas between [all found]")      \
+    X(BAD_LINES, "bad-lines", "N", "skip up to this many lines that cannot be read [0]")        \
+    X(RENAME, "rename", "OLD=NEW",                                                              \
+      "another name for a column, as in user=user_id; may be given several times")              \
+    X(TOLERANCE, "tolerance", "D", "how far off a probability may be [1e-6]")                   \
+    X(MODEL, "model", "NAME", "only exposures of this model")                                   \
+    X(MODEL_VERSION, "model-version", "V", "only exposures of this version of the model")       \
     X(HELP, "help", NULL, "this text")
 
 typedef enum cli_option {
@@ -101,8 +103,8 @@ typedef struct cli_options {
     const char **events; /* TASK=FILES:WINDOW */
     size_t n_events;
     const char *columns;
-    const char **renames;  /* OLD=NEW */
-    hn_join_options join; /* all but the events and columns */
+    const char **renames;     /* OLD=NEW */
+    hn_join_options join;     /* all but the events and columns */
     hn_replay_options replay; /* all but the bad lines, which are join's */
 } cli_options;
 

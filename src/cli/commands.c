@@ -305,22 +305,28 @@ const cli_command cli_commands[] = {
             "them, and clicks.csv and orders.csv are written into --out. With --against, every\n"
             "request goes to both servers, and the true gain of the second one's lists is told.\n",
         .example = "  hinet simulate --rows 1M --seed 1 --out demo\n"
-                   "  hinet simulate --serve http://127.0.0.1:8080 --data demo --requests 20k --out live\n",
-        .options = RUN_BITS | CLI_BIT(SERVE) | CLI_BIT(AGAINST) | CLI_BIT(REQUESTS) | CLI_BIT(FIRST) | CLI_BIT(DATA) |
-                   CLI_BIT(ROWS) | CLI_BIT(SEED) | CLI_BIT(OUT) | CLI_BIT(JSON),
+                   "  hinet simulate --serve http://127.0.0.1:8080 --data demo --requests 20k "
+                   "--out live\n",
+        .options = RUN_BITS | CLI_BIT(SERVE) | CLI_BIT(AGAINST) | CLI_BIT(REQUESTS) |
+                   CLI_BIT(FIRST) | CLI_BIT(DATA) | CLI_BIT(ROWS) | CLI_BIT(SEED) | CLI_BIT(OUT) |
+                   CLI_BIT(JSON),
         .run = run_simulate,
     },
     {
         .name = "abtest",
         .usage = "abtest LOG... [OPTIONS]",
         .summary = "compare the arms of an experiment",
-        .description =
-            "Reads joined logs (hinet join) and compares the arms of a layer, by scenario and over\n"
-            "all: clicks, orders, orders and value per user, with intervals. The user is the unit.\n"
-            "A mismatch of the sample ratio stands above everything as a WARNING and in the JSON as\n"
-            "sample_ratio.mismatch; the exit code stays 0. docs/experiments.md tells the methods.\n",
+        .description = "Reads joined logs (hinet join) and compares the arms of a layer, by "
+                       "scenario and over\n"
+                       "all: clicks, orders, orders and value per user, with intervals. The user "
+                       "is the unit.\n"
+                       "A mismatch of the sample ratio stands above everything as a WARNING and in "
+                       "the JSON as\n"
+                       "sample_ratio.mismatch; the exit code stays 0. docs/experiments.md tells "
+                       "the methods.\n",
         .example = "  hinet abtest joined.csv --layer ranking --control base\n",
         .options = CLI_BIT(LAYER) | CLI_BIT(CONTROL) | CLI_BIT(CLICK_TASK) | CLI_BIT(ORDER_TASK) |
+                   CLI_BIT(USER_COLUMN) | CLI_BIT(SCENARIO_COLUMN) |
                    CLI_BIT(CONFIDENCE) | CLI_BIT(SHARES) | CLI_BIT(PRE) | CLI_BIT(PRE_UNTIL) |
                    CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
         .min_args = 1,
@@ -333,17 +339,20 @@ const cli_command cli_commands[] = {
         .usage = "join EXPOSURES... --event TASK=FILES:WINDOW... [OPTIONS]",
         .summary = "exposure logs and what users did, to a training log",
         .description =
-            "Joins exposure logs with clicks, orders and the like (CSV with a header, or JSON lines:\n"
-            "request_id, item, time_ms, value) by request and item, and writes a log for hinet train\n"
+            "Joins exposure logs with clicks, orders and the like (CSV with a header, or JSON "
+            "lines:\n"
+            "request_id, item, time_ms, value) by request and item, and writes a log for hinet "
+            "train\n"
             "and hinet abtest as CSV: to --out, or to standard output with the report on standard\n"
-            "error. An outcome is 1, 0, or empty while its window is open. Files may be gzip or zstd\n"
+            "error. An outcome is 1, 0, or empty while its window is open. Files may be gzip or "
+            "zstd\n"
             "and patterns in quotes; memory does not grow with them. docs/experiments.md.\n",
         .example = "  hinet join 'exposures/*.zst' --event click=clicks.csv:30m \\\n"
                    "    --event order=orders.jsonl:7d --out joined.csv\n",
         .options = CLI_BIT(EVENT) | CLI_BIT(NOW) | CLI_BIT(SKEW) | CLI_BIT(COMPLETE) |
-                   CLI_BIT(WITH_FEATURES) |
-                   CLI_BIT(COLUMNS) | CLI_BIT(RENAME) | CLI_BIT(BAD_LINES) | CLI_BIT(OUT) |
-                   CLI_BIT(TEMP) | CLI_BIT(MEMORY) | CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
+                   CLI_BIT(WITH_FEATURES) | CLI_BIT(COLUMNS) | CLI_BIT(RENAME) |
+                   CLI_BIT(BAD_LINES) | CLI_BIT(OUT) | CLI_BIT(TEMP) | CLI_BIT(MEMORY) |
+                   CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
         .min_args = 1,
         .max_args = SIZE_MAX,
         .missing = "EXPOSURES",
@@ -387,7 +396,8 @@ const cli_command cli_commands[] = {
         .usage = "replay EXPOSURES... BUNDLE [OPTIONS]",
         .summary = "score an exposure log again and find what differs",
         .description =
-            "Scores the exposures that carry features again with a bundle, as the server does, and\n"
+            "Scores the exposures that carry features again with a bundle, as the server does, "
+            "and\n"
             "compares: the probabilities with those logged, and the features served with what the\n"
             "bundle's tables have. Tells the largest difference, the first feature that differs\n"
             "and the PSI of scores by scenario; the exit code stays 0. docs/experiments.md.\n",

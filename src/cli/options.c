@@ -63,8 +63,9 @@ static hn_status parse_memory(cli_options *out, const char *text, hn_error *err)
 static hn_status parse_count(int64_t *out, const char *option, const char *text, hn_error *err) {
     double count;
     if (!parse_scaled(&count, text, "kMG", 1000) || count < 1 || count != floor(count))
-        return cli_fail(err, HN_USAGE, "%s: found \"%s\"; expected a whole number, as in 100000 or 1M",
-                        option, text);
+        return cli_fail(err, HN_USAGE,
+                        "%s: found \"%s\"; expected a whole number, as in 100000 or 1M", option,
+                        text);
     *out = (int64_t)count;
     return HN_OK;
 }
@@ -77,7 +78,8 @@ static hn_status parse_confidence(cli_options *out, const char *text, hn_error *
     if (!parse_scaled(&out->abtest.confidence, text, "", 1) || out->abtest.confidence < 0.5 ||
         out->abtest.confidence >= 1)
         return cli_fail(err, HN_USAGE,
-                        "--confidence: found \"%s\"; expected 0.5 to less than 1, as in 0.95", text);
+                        "--confidence: found \"%s\"; expected 0.5 to less than 1, as in 0.95",
+                        text);
     return HN_OK;
 }
 
@@ -118,8 +120,8 @@ bool cli_duration_parse(int64_t *out, const char *text) {
     static const struct {
         const char *name;
         double ms;
-    } units[] = {{"ms", 1},        {"s", 1e3},       {"m", 60e3},
-                 {"h", 3600e3},    {"d", 86400e3},   {"w", 7 * 86400e3}};
+    } units[] = {{"ms", 1},     {"s", 1e3},     {"m", 60e3},
+                 {"h", 3600e3}, {"d", 86400e3}, {"w", 7 * 86400e3}};
     char *end;
     errno = 0;
     const double number = strtod(text, &end);
@@ -134,7 +136,8 @@ bool cli_duration_parse(int64_t *out, const char *text) {
 
 static hn_status parse_skew(cli_options *out, const char *text, hn_error *err) {
     if (cli_duration_parse(&out->join.skew_ms, text)) return HN_OK;
-    return cli_fail(err, HN_USAGE, "--skew: found \"%s\"; expected a time, as in 5s or 500ms", text);
+    return cli_fail(err, HN_USAGE, "--skew: found \"%s\"; expected a time, as in 5s or 500ms",
+                    text);
 }
 
 static hn_status parse_now(cli_options *out, const char *text, hn_error *err) {
@@ -168,6 +171,8 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_CONTROL: out->abtest.control = value; return HN_OK;
     case CLI_CLICK_TASK: out->abtest.click = value; return HN_OK;
     case CLI_ORDER_TASK: out->abtest.order = value; return HN_OK;
+    case CLI_USER_COLUMN: out->abtest.user = value; return HN_OK;
+    case CLI_SCENARIO_COLUMN: out->abtest.scenario = value; return HN_OK;
     case CLI_CONFIDENCE: return parse_confidence(out, value, err);
     case CLI_SHARES: out->abtest.shares = value; return HN_OK;
     case CLI_PRE: out->abtest.pre = value; return HN_OK;

@@ -180,6 +180,19 @@ static bool is_text(const char *field, size_t n, const char *text) {
     return strlen(text) == n && memcmp(field, text, n) == 0;
 }
 
+static const column named[] = {USER, SCENARIO, CLICK, ORDER, TIME};
+
+/* What the options call a column. */
+static const char *name_of(const hn_abtest_options *o, column c) {
+    switch (c) {
+    case USER: return o->user ? o->user : "user";
+    case SCENARIO: return o->scenario ? o->scenario : "scenario";
+    case CLICK: return o->click ? o->click : "click";
+    case ORDER: return o->order ? o->order : "order";
+    default: return "time_ms";
+    }
+}
+
 /* A column "arm_LAYER": the layer asked for, or the only one. */
 static hn_status take_arm_column(reading *r, const char *field, size_t n, int32_t at,
                                  hn_error *err) {
@@ -197,46 +210,32 @@ static hn_status take_arm_column(reading *r, const char *field, size_t n, int32_
     return r->log->layer ? HN_OK : hn_no_memory(err, "a name");
 }
 
-static hn_status take_head(reading *r, const char *field, size_t n, int32_t at, hn_error *err) {
-    const char *const click = r->options->click ? r->options->click : "click";
-    const char *const order = r->options->order ? r->options->order : "order";
+static bool is_value(const reading *r, const char *field, size_t n) {
+    const char *const order = name_of(r->options, ORDER);
     const size_t order_n = strlen(order);
-    if (is_text(field, n, "user"))
-        r->at[USER] = at;
-    else if (is_text(field, n, "scenario"))
-        r->at[SCENARIO] = at;
-    else if (is_text(field, n, "time_ms"))
-        r->at[TIME] = at;
-    else if (is_text(field, n, click))
-        r->at[CLICK] = at;
-    else if (is_text(field, n, order))
-        r->at[ORDER] = at;
-    else if (n == order_n + 6 && memcmp(field, order, order_n) == 0 &&
-             memcmp(field + order_n, "_value", 6) == 0)
-        r->at[VALUE] = at;
-    else if (n > 4 && memcmp(field, "arm_", 4) == 0 && !r->before)
-        return take_arm_column(r, field, n, at, err);
-    return HN_OK;
+    return n == order_n + 6 && memcmp(field, order, order_n) == 0 &&
+           memcmp(field + order_n, "_value", 6) == 0;
+}
+
+static hn_status take_head(reading *r, const char *field, size_t n, int32_t at, hn_error *err) {
+    for (size_t k = 0; k < sizeof named / sizeof *named; k++)
+        if (is_text(field, n, name_of(r->options, named[k]))) return r->at[named[k]] = at, HN_OK;
+    if (is_value(r, field, n)) return r->at[VALUE] = at, HN_OK;
+    const bool arm = n > 4 && memcmp(field, "arm_", 4) == 0 && !r->before;
+    return arm ? take_arm_column(r, field, n, at, err) : HN_OK;
 }
 
 static hn_status check_head(const reading *r, hn_error *err) {
-    const char *const click = r->options->click ? r->options->click : "click";
-    const char *const order = r->options->order ? r->options->order : "order";
-    const char *const missing = r->at[USER] < 0                                ? "user"
-                                : r->at[SCENARIO] < 0                          ? "scenario"
-                                : r->at[CLICK] < 0                             ? click
-                                : r->at[ORDER] < 0                             ? order
-                                : r->options->has_pre_until && r->at[TIME] < 0 ? "time_ms"
-                                                                               : NULL;
-    if (missing)
-        return hn_fail(err, HN_BAD_DATA,
-                       "%s:1: there is no column \"%s\"; expected a log as hinet join writes it "
-                       "(--click and --order name the tasks)",
-                       r->file, missing);
+    for (size_t k = 0; k < sizeof named / sizeof *named; k++)
+        if (r->at[named[k]] < 0 && (named[k] != TIME || r->options->has_pre_until))
+            return hn_fail(err, HN_BAD_DATA,
+                           "%s:1: there is no column \"%s\"; expected a log as hinet join writes "
+                           "it (--user, --scenario, --click and --order name the columns)",
+                           r->file, name_of(r->options, named[k]));
     if (!r->before && r->at[ARM] < 0)
         return hn_fail(err, HN_BAD_DATA,
-                       "%s:1: there is no column arm_%s; expected one for the "
-                       "layer of the experiment",
+                       "%s:1: there is no column arm_%s; expected one for the layer of the "
+                       "experiment",
                        r->file, r->options->layer ? r->options->layer : "LAYER");
     if (r->at[VALUE] >= 0 && !r->before) r->log->has_value = true;
     return HN_OK;

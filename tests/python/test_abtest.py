@@ -155,6 +155,11 @@ def test_confidence_control_and_layer(hinet, analysis):
     ours, theirs = other["comparisons"][0], report["comparisons"][0]
     assert ours["difference"] == pytest.approx(-theirs["difference"])
     assert ours["high"] - ours["low"] > theirs["high"] - theirs["low"]
+    renamed = log.with_name("renamed.csv")
+    head, rest = log.read_text().split("\n", 1)
+    renamed.write_text(head.replace("user", "user_id").replace("scenario", "tab") + "\n" + rest)
+    assert hinet.json("abtest", renamed, "--pre-until", PRE_UNTIL, "--user", "user_id", "--scenario", "tab") == report
+    hinet.fails(65, 'no column "user"', "abtest", renamed)
     hinet.fails(65, "no column arm_absent", "abtest", log, "--layer", "absent")
     hinet.fails(2, "--control", "abtest", log, "--control", "nobody")
     hinet.fails(2, "--confidence", "abtest", log, "--confidence", "1.5")
