@@ -52,6 +52,7 @@ static void read_sections(hn_pack *pack) {
         if (status == HN_OK ? found != section : found != NULL || err.text[0] == '\0') abort();
         sum += sum_bytes(section);
     }
+    (void)sum;
 }
 
 static void open_and_read(const uint8_t *bytes, size_t n) {

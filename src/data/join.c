@@ -205,7 +205,7 @@ static void judge_rows(judge *j, const hn_parse_plan *plan, const char *text) {
 }
 
 hn_status hn_join_tables(hn_joined *out, hn_parsed *parsed, const hn_parse_plan *plan,
-                  const hn_join_plan *join, const char *text, hn_error *err) {
+                         const hn_join_plan *join, const char *text, hn_error *err) {
     const size_t n_tables = (size_t)join->config->n_tables;
     judge j = {.join = join,
                .parsed = parsed,

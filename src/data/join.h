@@ -33,7 +33,7 @@ typedef struct hn_joined {
 
 /* `parsed` loses the rows that are left out; rows that prove bad go to its `bads`. */
 hn_status hn_join_tables(hn_joined *out, hn_parsed *parsed, const hn_parse_plan *plan,
-                  const hn_join_plan *join, const char *text, hn_error *err);
+                         const hn_join_plan *join, const char *text, hn_error *err);
 void hn_joined_free(hn_joined *joined);
 /* The split of a row of `random` splits. */
 hn_split hn_split_random(const hn_config_split *split, uint64_t ordinal);

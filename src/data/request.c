@@ -41,7 +41,8 @@ static hn_status prepare(hn_request *r, hn_error *err) {
     r->over = hn_arena_alloc(&r->arena, tables, sizeof *r->over);
     if (!r->given || !r->items || !r->over) return hn_no_memory(err, "a request's rows");
     for (int32_t t = 0; t < r->config->n_tables; t++) {
-        r->over[t].absent = hn_arena_alloc(&r->arena, (size_t)r->schema->sources.table_slots[t] + 1, sizeof(hn_slot));
+        r->over[t].absent = hn_arena_alloc(&r->arena, (size_t)r->schema->sources.table_slots[t] + 1,
+                                           sizeof(hn_slot));
         if (!r->over[t].absent) return hn_no_memory(err, "a request's rows");
         hn_encode_absent(r->over[t].absent, r->schema, 1 + t);
     }
@@ -67,9 +68,15 @@ hn_status hn_request_create(hn_request **out, const hn_config *config, const hn_
 /* ---- Questions -------------------------------------------------------------------------- */
 
 int32_t hn_request_fields(const hn_request *r) { return r->n_fields; }
-const char *hn_request_field_name(const hn_request *r, int32_t field) { return r->fields[field].shown; }
-const char *hn_request_field_column(const hn_request *r, int32_t field) { return r->fields[field].column; }
-int32_t hn_request_field_table(const hn_request *r, int32_t field) { return r->fields[field].table; }
+const char *hn_request_field_name(const hn_request *r, int32_t field) {
+    return r->fields[field].shown;
+}
+const char *hn_request_field_column(const hn_request *r, int32_t field) {
+    return r->fields[field].column;
+}
+int32_t hn_request_field_table(const hn_request *r, int32_t field) {
+    return r->fields[field].table;
+}
 int32_t hn_request_key_field(const hn_request *r, int32_t table) { return r->key_field[table]; }
 int32_t hn_request_id_field(const hn_request *r, hn_side side) { return r->id_field[side]; }
 int32_t hn_request_scenario_field(const hn_request *r) { return r->scenario_field; }
@@ -92,7 +99,8 @@ uint16_t hn_request_scenario(const hn_request *r, const char *text, size_t n, co
         return found;
     }
     for (int32_t m = 0; m < s->names.n; m++) {
-        if (!text || strlen(s->names.items[m]) != n || memcmp(s->names.items[m], text, n) != 0) continue;
+        if (!text || strlen(s->names.items[m]) != n || memcmp(s->names.items[m], text, n) != 0)
+            continue;
         if (s->values && s->values[m].n > 0) *cell = s->values[m].items[0];
         return (uint16_t)m;
     }
@@ -112,7 +120,8 @@ void hn_request_begin(hn_request *r) {
     hn_encode_absent(r->slots, r->schema, 0);
     for (int32_t s = 0; s < r->schema->sources.n; s++) { /* an empty cell has no values to count */
         const hn_source *const source = &r->schema->sources.items[s];
-        const bool counts = source->kind == HN_SOURCE_NUMBER && source->delimiter && source->delimiter[0];
+        const bool counts =
+            source->kind == HN_SOURCE_NUMBER && source->delimiter && source->delimiter[0];
         if (source->table < 0 && counts) r->slots[source->slot].number = 0;
     }
     for (int32_t t = 0; t < r->config->n_tables; t++) {
@@ -144,7 +153,8 @@ static hn_status put_values(const list_memory *to, uint32_t *length, const hn_so
     *length = 0;
     while (text <= end && (!hashed || *length < (uint32_t)source->max_length)) {
         const char *const found =
-            delimiter_n > 0 ? memmem(text, (size_t)(end - text), source->delimiter, delimiter_n) : NULL;
+            delimiter_n > 0 ? memmem(text, (size_t)(end - text), source->delimiter, delimiter_n)
+                            : NULL;
         const char *const stop = found ? found : end;
         if (stop > text) {
             if (hashed) {
@@ -159,10 +169,11 @@ static hn_status put_values(const list_memory *to, uint32_t *length, const hn_so
     return HN_OK;
 }
 
-static hn_status put(hn_slot *slot, const list_memory *lists, const hn_source *source, const char *text,
-                     size_t n, bool missing, hn_error *err) {
+static hn_status put(hn_slot *slot, const list_memory *lists, const hn_source *source,
+                     const char *text, size_t n, bool missing, hn_error *err) {
     memset(slot, 0, sizeof *slot);
-    const bool counted = source->kind == HN_SOURCE_NUMBER && source->delimiter && source->delimiter[0];
+    const bool counted =
+        source->kind == HN_SOURCE_NUMBER && source->delimiter && source->delimiter[0];
     if (missing) {
         if (source->kind == HN_SOURCE_NUMBER && !counted) slot->number = NAN;
         return HN_OK;
@@ -179,19 +190,23 @@ static hn_status put(hn_slot *slot, const list_memory *lists, const hn_source *s
             slot->list.begin = (uint32_t)begin, slot->list.length = length;
     } else if (!hn_cell_number(&slot->number, text, n)) {
         char shown[HN_SHOW_BYTES];
-        return hn_fail(err, HN_BAD_DATA, "found \"%s\"; expected a number (or null)", hn_show(shown, text, n));
+        return hn_fail(err, HN_BAD_DATA, "found \"%s\"; expected a number (or null)",
+                       hn_show(shown, text, n));
     }
     return HN_OK;
 }
 
-hn_status hn_request_set(hn_request *r, int32_t row, int32_t field, const char *text, size_t n, hn_error *err) {
+hn_status hn_request_set(hn_request *r, int32_t row, int32_t field, const char *text, size_t n,
+                         hn_error *err) {
     const hn_request_column *const f = &r->fields[field];
     const size_t at = row < 0 ? 0 : 1 + (size_t)row, tables = (size_t)r->config->n_tables;
     const bool missing = is_missing(f->missing, text, n);
-    const size_t slots = (size_t)(f->table < 0 ? r->schema->sources.log_slots : r->schema->sources.table_slots[f->table]);
+    const size_t slots = (size_t)(f->table < 0 ? r->schema->sources.log_slots
+                                               : r->schema->sources.table_slots[f->table]);
     hn_request_table *const over = f->table < 0 ? NULL : &r->over[f->table];
-    const list_memory lists = over ? (list_memory){&over->lists, &over->n_lists, &over->lists_capacity}
-                                   : (list_memory){&r->lists, &r->n_lists, &r->lists_capacity};
+    const list_memory lists =
+        over ? (list_memory){&over->lists, &over->n_lists, &over->lists_capacity}
+             : (list_memory){&r->lists, &r->n_lists, &r->lists_capacity};
     hn_slot *const to = (over ? over->slots : r->slots) + at * slots;
     for (int32_t u = 0; u < f->uses; u++) {
         const hn_source *const source = &r->schema->sources.items[r->order[f->first + u]];
@@ -245,12 +260,14 @@ hn_status hn_request_rows(hn_request *r, int32_t rows, uint16_t scenario, hn_err
     const size_t log = (size_t)r->schema->sources.log_slots;
     HN_TRY(hn_grow(&r->slots, &r->slots_capacity, n * log + 1, sizeof *r->slots, err));
     HN_TRY(hn_grow(&r->keys, &r->keys_capacity, n * tables + 1, sizeof *r->keys, err));
-    HN_TRY(hn_grow(&r->table_rows, &r->table_rows_capacity, n * tables + 1, sizeof *r->table_rows, err));
+    HN_TRY(hn_grow(&r->table_rows, &r->table_rows_capacity, n * tables + 1, sizeof *r->table_rows,
+                   err));
     HN_TRY(hn_grow(&r->scenario, &r->scenario_capacity, n, sizeof *r->scenario, err));
     for (size_t t = 0; t < tables; t++) {
         hn_request_table *const over = &r->over[t];
         const size_t slots = (size_t)r->schema->sources.table_slots[t];
-        HN_TRY(hn_grow(&over->slots, &over->slots_capacity, n * slots + 1, sizeof *over->slots, err));
+        HN_TRY(
+            hn_grow(&over->slots, &over->slots_capacity, n * slots + 1, sizeof *over->slots, err));
         HN_TRY(hn_grow(&over->given, &over->given_capacity, n * slots + 1, 1, err));
         memset(over->given + slots, 0, (n - 1) * slots);
     }
@@ -263,23 +280,28 @@ hn_status hn_request_rows(hn_request *r, int32_t rows, uint16_t scenario, hn_err
     return HN_OK;
 }
 
-void hn_request_set_scenario(hn_request *r, int32_t row, uint16_t scenario) { r->scenario[row] = scenario; }
+void hn_request_set_scenario(hn_request *r, int32_t row, uint16_t scenario) {
+    r->scenario[row] = scenario;
+}
 
 static void join(hn_request *r) {
     const size_t tables = (size_t)r->config->n_tables;
     for (size_t i = 0; i < (size_t)r->rows; i++)
         for (size_t t = 0; t < tables; t++)
-            r->table_rows[i * tables + t] = hn_side_table_find(&r->tables->items[t], r->keys[(1 + i) * tables + t]);
+            r->table_rows[i * tables + t] =
+                hn_side_table_find(&r->tables->items[t], r->keys[(1 + i) * tables + t]);
 }
 
 void hn_request_join_scenario(hn_request *r) {
     if (r->scenario_table < 0) return;
     join(r);
     const hn_side_table *const table = &r->tables->items[r->scenario_table];
-    const uint64_t *const refs = table->n_refs > HN_REF_SCENARIO_AT ? table->refs[HN_REF_SCENARIO_AT] : NULL;
+    const uint64_t *const refs =
+        table->n_refs > HN_REF_SCENARIO_AT ? table->refs[HN_REF_SCENARIO_AT] : NULL;
     for (int32_t i = 0; i < r->rows; i++) {
         const int32_t row = r->table_rows[i * r->config->n_tables + r->scenario_table];
-        uint16_t found = (uint16_t)(row < 0 || !refs ? hn_ref_default(&r->refs, HN_REF_SCENARIO_AT) : refs[row]);
+        uint16_t found =
+            (uint16_t)(row < 0 || !refs ? hn_ref_default(&r->refs, HN_REF_SCENARIO_AT) : refs[row]);
         if (found == HN_SCENARIO_UNKNOWN && r->config->scenario.fold_into >= 0)
             found = (uint16_t)r->config->scenario.fold_into;
         r->scenario[i] = found;
@@ -287,8 +309,9 @@ void hn_request_join_scenario(hn_request *r) {
 }
 
 /* One slot of a merged row: given for the row, given for all, or the table's own. */
-static hn_status merge_slot(hn_slot *out, hn_request_table *over, const hn_side_table *table, size_t row,
-                            size_t slots, size_t s, int32_t at, bool list, hn_error *err) {
+static hn_status merge_slot(hn_slot *out, hn_request_table *over, const hn_side_table *table,
+                            size_t row, size_t slots, size_t s, int32_t at, bool list,
+                            hn_error *err) {
     for (size_t k = (1 + row) * slots + s;; k = s) {
         if (over->given[k]) {
             *out = over->slots[k];
@@ -311,7 +334,8 @@ static hn_status merge(hn_request *r, int32_t t, hn_error *err) {
     hn_request_table *const over = &r->over[t];
     const hn_side_table *const table = &r->tables->items[t];
     const size_t slots = (size_t)table->slots, tables = (size_t)r->config->n_tables;
-    HN_TRY(hn_grow(&over->merged, &over->merged_capacity, (size_t)r->rows * slots + 1, sizeof *over->merged, err));
+    HN_TRY(hn_grow(&over->merged, &over->merged_capacity, (size_t)r->rows * slots + 1,
+                   sizeof *over->merged, err));
     for (size_t i = 0; i < (size_t)r->rows; i++) {
         int32_t *const at = &r->table_rows[i * tables + (size_t)t];
         for (size_t s = 0; s < slots; s++)

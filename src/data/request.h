@@ -27,7 +27,7 @@ int32_t hn_request_fields(const hn_request *request);
 const char *hn_request_field_name(const hn_request *request, int32_t field);
 const char *hn_request_field_column(const hn_request *request, int32_t field);
 int32_t hn_request_field_table(const hn_request *request, int32_t field); /* -1: the log */
-bool hn_request_is_read(const hn_request *request, int32_t field); /* by a feature */
+bool hn_request_is_read(const hn_request *request, int32_t field);        /* by a feature */
 /* Between the values of a list in this column; NULL: no list is read from it. */
 const char *hn_request_delimiter(const hn_request *request, int32_t field);
 /* Whether the field's text matters, as of an id: a number alone may be written in any way. */
@@ -39,12 +39,13 @@ int32_t hn_request_id_field(const hn_request *request, hn_side side);
 int32_t hn_request_scenario_field(const hn_request *request);
 /* The index of a scenario from its name or a cell's text; HN_SCENARIO_UNKNOWN. `cell`: the
  * text that a log would have. */
-uint16_t hn_request_scenario(const hn_request *request, const char *text, size_t n, const char **cell);
+uint16_t hn_request_scenario(const hn_request *request, const char *text, size_t n,
+                             const char **cell);
 
 void hn_request_begin(hn_request *request);
 /* A cell's text; NULL: absent. HN_BAD_DATA: a number is needed and this is none. */
-hn_status hn_request_set(hn_request *request, int32_t row, int32_t field, const char *text, size_t n,
-                         hn_error *err);
+hn_status hn_request_set(hn_request *request, int32_t row, int32_t field, const char *text,
+                         size_t n, hn_error *err);
 /* The same from behind the request, as from a feature store: only where it gave nothing itself,
  * to the row or to all; a text that is no number is an absent cell. Of a table's column. */
 hn_status hn_request_fill(hn_request *request, int32_t row, int32_t field, const char *text,
@@ -75,8 +76,8 @@ double hn_request_number_of(const hn_request *request, const hn_request_number *
 /* Whether the cell that was given to this row (HN_REQUEST_SHARED: to all) for a table's column is
  * the table's own; *had: what that is, where it is a number, else NaN. */
 typedef enum hn_given {
-    HN_GIVEN_NOT,   /* none was given, or it is no table's column */
-    HN_GIVEN_NEW,   /* the table has no such key */
+    HN_GIVEN_NOT, /* none was given, or it is no table's column */
+    HN_GIVEN_NEW, /* the table has no such key */
     HN_GIVEN_SAME,
     HN_GIVEN_OTHER
 } hn_given;

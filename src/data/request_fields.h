@@ -21,11 +21,11 @@ typedef struct hn_request_name {
 } hn_request_name;
 
 typedef struct hn_request_table { /* what was given for one table's columns */
-    hn_slot *slots;   /* [1 + rows][table slots]; row 0 is shared */
-    uint8_t *given;   /* likewise: 1 by the request, 2 filled in */
+    hn_slot *slots;               /* [1 + rows][table slots]; row 0 is shared */
+    uint8_t *given;               /* likewise: 1 by the request, 2 filled in */
     size_t slots_capacity, given_capacity;
-    hn_slot *merged;  /* [rows][table slots] */
-    uint64_t *lists;  /* of slots, then of merged */
+    hn_slot *merged; /* [rows][table slots] */
+    uint64_t *lists; /* of slots, then of merged */
     size_t merged_capacity, lists_capacity, n_lists;
     hn_slot *absent;
     bool used;
@@ -46,16 +46,17 @@ struct hn_request {
     int32_t id_field[3], scenario_field, scenario_table;
     /* the rows at hand */
     int32_t rows;
-    bool varied; /* a row has a shared side's value of its own */
+    bool varied;                   /* a row has a shared side's value of its own */
     int32_t missing, *row_missing; /* [rows] */
     size_t row_missing_capacity;
-    uint8_t *given;  /* [fields] */
-    hn_slot *slots;  /* [1 + rows][log slots] */
-    uint64_t *keys;  /* [1 + rows][tables] */
+    uint8_t *given; /* [fields] */
+    hn_slot *slots; /* [1 + rows][log slots] */
+    uint64_t *keys; /* [1 + rows][tables] */
     int32_t *table_rows;
     uint16_t *scenario;
     uint64_t *lists;
-    size_t slots_capacity, keys_capacity, table_rows_capacity, scenario_capacity, lists_capacity, n_lists;
+    size_t slots_capacity, keys_capacity, table_rows_capacity, scenario_capacity, lists_capacity,
+        n_lists;
     hn_request_table *over; /* [tables] */
     hn_side_table *items;   /* [tables] with what was given */
     hn_side_tables overlay;

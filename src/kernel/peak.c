@@ -24,8 +24,8 @@ static double now(void) {
         for (int32_t i = 0; i < STEPS; i++) {                                                    \
             STEP(x0)                                                                             \
             STEP(x1)                                                                             \
-            STEP(x2) STEP(x3) STEP(x4) STEP(x5) STEP(x6) STEP(x7) STEP(x8) STEP(x9) STEP(x10)    \
-                STEP(x11)                                                                        \
+            STEP(x2)                                                                             \
+            STEP(x3) STEP(x4) STEP(x5) STEP(x6) STEP(x7) STEP(x8) STEP(x9) STEP(x10) STEP(x11)   \
         }                                                                                        \
         x0 += x1 + x2 + x3 + x4 + x5 + x6 + x7 + x8 + x9 + x10 + x11;                            \
         return x0[0];                                                                            \

@@ -58,7 +58,7 @@ static bool rename_to(char text[NAME_BYTES], writing *w) {
     const json_t *const to = json_object_get(w->renames, text);
     if (!to) return false;
     char old[NAME_BYTES];
-    strcpy(old, text);
+    snprintf(old, sizeof old, "%s", text);
     snprintf(text, NAME_BYTES, "%s", json_string_value(to));
     (void)json_object_del(w->renames, old);
     return true;
@@ -73,7 +73,10 @@ static hn_status add_name(writing *w, const char *before, const char *name, cons
     if (!rename_to(text, w)) {
         if (json_object_get(w->taken, text))
             snprintf(text, sizeof text - 64, "%s_%s%s%s", group, before, name, after);
-        for (int i = 0; i < 60 && json_object_get(w->taken, text); i++) strcat(text, "_");
+        for (int i = 0; i < 60 && json_object_get(w->taken, text); i++) {
+            const size_t n = strlen(text);
+            memcpy(text + n, "_", 2);
+        }
         if (!rename_to(text, w) && json_object_set_new(w->taken, text, json_true()) != 0)
             return hn_no_memory(err, "the header");
     }
@@ -181,7 +184,7 @@ static hn_status write_all(writing *w, hn_error *err) {
     hn_join_state *const join = w->join;
     const void *row;
     HN_TRY(hn_join_columns_order(&w->order, &join->columns, err));
-    w->cells = hn_alloc((size_t)(HN_JOIN_FIXED + join->columns.n), sizeof *w->cells);
+    w->cells = hn_alloc((size_t)HN_JOIN_FIXED + (size_t)join->columns.n, sizeof *w->cells);
     w->taken = json_object();
     w->renames = json_object();
     if (!w->cells || !w->taken || !w->renames) return hn_no_memory(err, "the header");

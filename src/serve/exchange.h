@@ -12,14 +12,14 @@ typedef struct hn_exchange {
     const char *query;         /* what follows "?"; "" */
     const void *body;
     size_t body_bytes;
-    const char *content_type;  /* "" when absent */
-    const char *authorization; /* "" when absent */
-    const char *trace;         /* W3C traceparent as received, or one made here */
-    int64_t json_bytes;        /* Inference-Header-Content-Length; -1: absent */
+    const char *content_type;        /* "" when absent */
+    const char *authorization;       /* "" when absent */
+    const char *trace;               /* W3C traceparent as received, or one made here */
+    int64_t json_bytes;              /* Inference-Header-Content-Length; -1: absent */
     int64_t arrived_ns, deadline_ns; /* CLOCK_MONOTONIC */
-    int32_t worker;            /* 0… : whose scratch may be used */
+    int32_t worker;                  /* 0… : whose scratch may be used */
     /* The answer. */
-    int32_t status;            /* 200 … */
+    int32_t status; /* 200 … */
     hn_text answer;
     const char *answer_type;   /* static text; "application/json" by default */
     const char *allow;         /* static text of a 405's Allow header; NULL: none */

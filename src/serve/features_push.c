@@ -198,6 +198,7 @@ static hn_status read_table(pusher *p, const hn_config *config, const hn_run *ru
     }
     hn_pool_free(pool);
     hn_paths_free(&paths);
+    p->paths = NULL;
     return status;
 }
 

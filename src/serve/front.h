@@ -17,11 +17,11 @@ typedef struct hn_front_options {
     const char *listen; /* instead of the config's; NULL: the config's */
     int32_t workers;
     bool access_log, public_metrics;
-    hn_handler rank, infer; /* /v1/rank; all under /v2 */
-    void *user;             /* of both */
-    bool (*ready)(void *user);                    /* whether every model is there; NULL: yes */
+    hn_handler rank, infer;                         /* /v1/rank; all under /v2 */
+    void *user;                                     /* of both */
+    bool (*ready)(void *user);                      /* whether every model is there; NULL: yes */
     void (*more_metrics)(void *user, hn_text *out); /* NULL: none */
-    void *server;           /* of these two */
+    void *server;                                   /* of these two */
     const hn_run *run;
 } hn_front_options;
 

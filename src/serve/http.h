@@ -24,7 +24,8 @@ typedef struct hn_http_hooks {
 
 typedef struct hn_http_options {
     const char *listen; /* "HOST:PORT", "[V6]:PORT" or "unix:/path"; port 0: any */
-    double header_seconds, body_seconds; /* of the whole head; of the whole body, and of sending the answer */
+    double header_seconds,
+        body_seconds; /* of the whole head; of the whole body, and of sending the answer */
     double deadline_ms, max_deadline_ms;
     int64_t max_header_bytes, max_body_bytes;
     int32_t max_connections;

@@ -174,7 +174,7 @@ static void write_statuses(hn_text *out, const hn_meters *m) {
 static void write_fallbacks(hn_text *out, const hn_meters *m) {
     static const char name[] = "hinet_fallbacks_total";
     hn_meters_head(out, name, "counter",
-                    "Answers not given by the current model, by what gave them.");
+                   "Answers not given by the current model, by what gave them.");
     for (int32_t f = 0; f < FALLBACKS; f++) {
         uint64_t sum = 0;
         for (int32_t k = 0; k < m->n; k++) sum += get(&m->shards[k].fallbacks[f]);
@@ -230,8 +230,8 @@ void hn_meters_write(hn_text *out, const hn_meters *m) {
     write_statuses(out, m);
     write_fallbacks(out, m);
     hn_meters_head(out, "hinet_phase_seconds", "histogram",
-                    "Time of a request, by scenario and phase; total is from its last byte read to "
-                    "its answer made.");
+                   "Time of a request, by scenario and phase; total is from its last byte read to "
+                   "its answer made.");
     for (int32_t k = 0; k < m->n; k++)
         for (int32_t s = 0; s < SCENARIOS; s++) {
             const scenario *const there =

@@ -208,7 +208,7 @@ static bool take_input(hn_inference *f, input *in) {
     int32_t *const stamp = &f->memory->stamps[in->field];
     if (*stamp) return refuse(f, in, "found a second time");
     *stamp = 1;
-    if (!in->bytes) return take_data(f, in);
+    if (!in->bytes) return in->data && take_data(f, in); /* one of both is there */
     return in->type == HN_OIP_BYTES ? take_strings(f, in) : take_numbers(f, in);
 }
 

@@ -58,7 +58,7 @@ bool hn_oip_check_outputs(const hn_inference *f) {
     int64_t classes = 0;
     if (given && given->kind != HN_JSON_LIST)
         return hn_oip_refuse(f->exchange, 400, "outputs: expected a list");
-    if (!outputs_of(f)) return true;
+    if (!given || !outputs_of(f)) return true;
     for (HN_JSON_EACH(output, given)) {
         const hn_json_node *const name = hn_json_member(output, "name");
         const hn_json_node *const asked =

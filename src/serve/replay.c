@@ -26,7 +26,7 @@ static void note(hn_replay_difference *d, double by, double tolerance) {
 }
 
 static void count_bin(uint64_t *bins, double p) {
-    const double at = log(p / (1 - p)) / HN_REPLAY_STEP + HN_REPLAY_BINS / 2;
+    const double at = log(p / (1 - p)) / HN_REPLAY_STEP + 0.5 * HN_REPLAY_BINS;
     bins[!(at > 0) ? 0 : at >= HN_REPLAY_BINS ? HN_REPLAY_BINS - 1 : (int)at]++;
 }
 

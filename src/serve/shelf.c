@@ -420,7 +420,7 @@ static void close_slot(hn_shelf *shelf, slot *s) {
 void hn_shelf_close(hn_shelf *models) {
     if (!models) return;
     stop_loader(models);
-    for (int32_t i = 0; i < models->n; i++) close_slot(models, &models->slots[i]);
+    for (int32_t i = 0; i < models->n && models->slots; i++) close_slot(models, &models->slots[i]);
     sweep(models);
     hn_free(models->slots);
     pthread_cond_destroy(&models->wake);

@@ -10,7 +10,7 @@ typedef struct hn_workers hn_workers;
 
 typedef struct hn_workers_options {
     int32_t threads, queue;
-    const char *name; /* of the threads */
+    const char *name;                                  /* of the threads */
     void (*handle)(void *user, hn_exchange *exchange); /* exchange->worker is set */
     void (*late)(void *user, hn_exchange *exchange);   /* its deadline passed, or the end came,
                                                           while it waited; worker may be `threads` */

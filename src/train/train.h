@@ -12,7 +12,8 @@ typedef struct hn_cell_metrics {
     uint64_t rows, positives; /* present labels */
     double weight;            /* Σ w of them */
     double auc;      /* ties count half; weighted by sample weight; NaN with one class only */
-    double gauc;     /* by user, users with both classes, each by the weight of its rows; NaN where undefined */
+    double gauc;     /* by user, users with both classes, each by the weight of its rows; NaN where
+                        undefined */
     double log_loss; /* weighted mean */
     double calibration; /* Σ w·p / Σ w·y; NaN without positives */
     bool constant;      /* all predictions equal: dead experts */

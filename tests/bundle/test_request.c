@@ -71,13 +71,15 @@ static void encode(hn_encoded *out, fixture *f, int32_t first, int32_t n) {
         for (int c = 0; c < COLUMNS; c++)
             if (columns[c]) set(f, i, columns[c], cells[c]);
         if (f->given) set_user(f, i, cells[0]);
-        hn_request_set_scenario(f->request, i, hn_request_scenario(f->request, cells[2], strlen(cells[2]), &cell));
+        hn_request_set_scenario(f->request, i,
+                                hn_request_scenario(f->request, cells[2], strlen(cells[2]), &cell));
     }
     assert_ok(hn_request_encode(out, &uniform, f->request, &err));
     assert_false(uniform);
 }
 
-static hn_status compare(void *user, const hn_rows *want, const hn_impressions *raw, hn_error *err) {
+static hn_status compare(void *user, const hn_rows *want, const hn_impressions *raw,
+                         hn_error *err) {
     (void)raw, (void)err;
     fixture *const f = user;
     const hn_layout *const layout = hn_schema_layout(f->schema);
@@ -86,9 +88,12 @@ static hn_status compare(void *user, const hn_rows *want, const hn_impressions *
     const size_t n = (size_t)want->rows, lists = n * (size_t)layout->lists;
     assert_memory_equal(got.rows.scenario, want->scenario, n * sizeof *want->scenario);
     assert_memory_equal(got.rows.ids, want->ids, n * (size_t)layout->ids * sizeof *want->ids);
-    assert_memory_equal(got.rows.values, want->values, n * (size_t)layout->values * sizeof *want->values);
-    assert_memory_equal(got.rows.list_begin, want->list_begin, (lists + 1) * sizeof *want->list_begin);
-    assert_memory_equal(got.rows.list_ids, want->list_ids, want->list_begin[lists] * sizeof *want->list_ids);
+    assert_memory_equal(got.rows.values, want->values,
+                        n * (size_t)layout->values * sizeof *want->values);
+    assert_memory_equal(got.rows.list_begin, want->list_begin,
+                        (lists + 1) * sizeof *want->list_begin);
+    assert_memory_equal(got.rows.list_ids, want->list_ids,
+                        want->list_begin[lists] * sizeof *want->list_ids);
     f->compared += want->rows;
     hn_encoded_free(&got);
     return HN_OK;
@@ -100,10 +105,15 @@ static void compare_all(fixture *f) {
     snprintf(path, sizeof path, "%s/log.csv", f->world.folder);
     const char *const files[] = {path};
     hn_log_counts counts = {0};
-    const hn_raw_options options = {.files = files, .n_files = 1, .scoring = true, .only = HN_NO_SPLIT,
-                                    .rows = compare, .user = f};
+    const hn_raw_options options = {.files = files,
+                                    .n_files = 1,
+                                    .scoring = true,
+                                    .only = HN_NO_SPLIT,
+                                    .rows = compare,
+                                    .user = f};
     f->compared = 0;
-    assert_ok(hn_raw_read(&counts, f->world.config, f->schema, f->tables, &options, f->world.pool, NULL, &err));
+    assert_ok(hn_raw_read(&counts, f->world.config, f->schema, f->tables, &options, f->world.pool,
+                          NULL, &err));
     assert_int_equal(f->compared, f->rows);
     hn_log_counts_free(&counts);
 }
@@ -139,17 +149,21 @@ static void test_names_and_faults(void **state) {
     hn_error err = {0};
     open_fixture(f);
     assert_int_equal(hn_request_field(f->request, "colour", 6), HN_FIELD_UNKNOWN);
-    assert_int_equal(hn_request_field(f->request, "log.price", 9), hn_request_field(f->request, "price", 5));
-    assert_int_equal(hn_request_id_field(f->request, HN_SIDE_USER), hn_request_field(f->request, "user_id", 7));
+    assert_int_equal(hn_request_field(f->request, "log.price", 9),
+                     hn_request_field(f->request, "price", 5));
+    assert_int_equal(hn_request_id_field(f->request, HN_SIDE_USER),
+                     hn_request_field(f->request, "user_id", 7));
     hn_request_begin(f->request);
     const int32_t price = hn_request_field(f->request, "price", 5);
-    assert_int_equal(hn_request_set(f->request, HN_REQUEST_SHARED, price, "dear", 4, &err), HN_BAD_DATA);
+    assert_int_equal(hn_request_set(f->request, HN_REQUEST_SHARED, price, "dear", 4, &err),
+                     HN_BAD_DATA);
     assert_non_null(strstr(err.text, "\"dear\""));
     assert_ok(hn_request_set(f->request, HN_REQUEST_SHARED, price, NULL, 0, &err));
     close_fixture(f);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_bits), cmocka_unit_test(test_names_and_faults)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_bits),
+                                       cmocka_unit_test(test_names_and_faults)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
