@@ -108,7 +108,7 @@ int32_t hn_rank_fuse(double *score, const hn_engine *engine, const hn_ranker *ra
                        ? product(p, engine->tasks)
                        : hn_bindings_value(&engine->bindings, program,
                                            engine->encoded_rows ? engine->request : NULL, i, p);
-        if (!isfinite(score[i])) score[i] = NAN;
+        if (!isfinite((hn_real)score[i])) score[i] = NAN; /* it could not be shown */
         scored += !isnan(score[i]);
     }
     return scored;
