@@ -397,7 +397,7 @@ def memory(b):
     """Resident memory over many requests with a small model."""
     bundle, bodies = b.small()
     running = b.serve("memory", b.config(bundle, workers=1, deadline_ms=10000), [b.first])
-    rate = 0.6 * b.capacity(running, bodies)
+    rate = b.o.memory_rate
     load = serving.Load(b.load, running.port, bodies, rate, b.o.requests / rate, core=b.last)
     seen = [(0, running.memory_kib())]
     while load.process.poll() is None:
@@ -443,6 +443,7 @@ def main():
     parser.add_argument("--reloads", type=int, default=1000)
     parser.add_argument("--hostile", type=int, default=100000)
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--memory-rate", type=float, default=2000, help="requests a second of the memory measurement")
     parser.add_argument("--requests", type=int, default=1000000, help="of the memory measurement")
     options = parser.parse_args()
     bench, results = Bench(options), {}

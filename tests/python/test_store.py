@@ -44,7 +44,23 @@ def redis(tmp_path):
     running.kill()
 
 
-def serve(hinet, demo, folder, store):
+@pytest.fixture
+def serve(hinet, demo):
+    """Starts servers; what a failed test left is ended."""
+    running = []
+
+    def start(folder, store):
+        running.append(start_server(hinet, demo, folder, store))
+        return running[-1]
+
+    yield start
+    for server in running:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+
+
+def start_server(hinet, demo, folder, store):
     token = folder / "token"
     token.write_text(TOKEN + "\n")
     token.chmod(0o600)
@@ -74,15 +90,15 @@ def body(demo):
             "candidates": [{"id": line.split(",")[0]} for line in items]}
 
 
-def test_store_gives_what_the_tables_give(hinet, demo, redis, body, tmp_path):
+def test_store_gives_what_the_tables_give(hinet, demo, serve, redis, body, tmp_path):
     (tmp_path / "a").mkdir()
-    plain = serve(hinet, demo, tmp_path / "a", "")
+    plain = serve(tmp_path / "a", "")
     expected, _ = scores(plain, body)
     assert plain.stop() == 0
     for table in ("users", "items"):
         report = hinet.json("features", "push", demo.config, table, "--redis", redis.url, "--quiet")
         assert report["rows"] == len((demo.folder / f"{table}.csv").read_text().splitlines()) - 1
-    server = serve(hinet, demo, tmp_path, f"store: {{url: '{redis.url}', tables: [users, items], timeout_ms: 2000, cache_seconds: 0}}\n")
+    server = serve(tmp_path, f"store: {{url: '{redis.url}', tables: [users, items], timeout_ms: 2000, cache_seconds: 0}}\n")
     assert scores(server, body)[0] == expected
     assert counter(server, "hinet_store_reads_total") == 9
     assert counter(server, "hinet_store_late_total") == 0
@@ -92,13 +108,13 @@ def test_store_gives_what_the_tables_give(hinet, demo, redis, body, tmp_path):
     assert server.stop() == 0
 
 
-def test_redis_goes_and_comes(hinet, demo, redis, body, tmp_path):
+def test_redis_goes_and_comes(hinet, demo, serve, redis, body, tmp_path):
     def fill():
         hinet("features", "push", demo.config, "users", "--redis", redis.url, "--quiet")
         redis.do("HSET", f"hinet:users:{body['user']['id']}", "age", "never-seen", "city", "never-seen")
 
     fill()
-    server = serve(hinet, demo, tmp_path, f"store: {{url: '{redis.url}', tables: [users], timeout_ms: 1000, cache_seconds: 0}}\n")
+    server = serve(tmp_path, f"store: {{url: '{redis.url}', tables: [users], timeout_ms: 1000, cache_seconds: 0}}\n")
     whole, answer = scores(server, body)
     assert answer["late_features"] == 0
     redis.kill()
