@@ -236,6 +236,16 @@ def test_chosen_and_renamed_columns(hinet, tmp_path):
                  wanted[fixed + arms + ["cost", "absent", "age", "click", "click_value", "order", "order_value"]])
 
 
+@pytest.mark.parametrize("renames,words", [
+    (["usr=user_id"], 'no column "usr" to rename; did you mean "user"?'), (["user"], "expected OLD=NEW"), (["=x"], "expected OLD=NEW"),
+    (["user="], "expected OLD=NEW"), (["user=item"], "already there"), (["user=click"], "already there"),
+    (["user=order_value"], "already there"), (["user=a", "item=a"], "already there"), (["user=a", "user=b"], "second time")])
+def test_renames_that_cannot_be(hinet, tmp_path, renames, words):
+    args = Logs(5, requests=30).write(tmp_path)
+    hinet.fails(2, words, "join", *args, "--out", tmp_path / "joined.csv", *(a for r in renames for a in ("--rename", r)))
+    assert not (tmp_path / "joined.csv").exists()
+
+
 def test_little_memory_gives_the_same_bytes(hinet, tmp_path):
     """Some 15,000 rows and as many events through the least memory that may be given: sorted on disk."""
     logs = Logs(11, requests=5_000)
