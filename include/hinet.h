@@ -200,13 +200,13 @@ HN_API HN_MUST_USE hn_status hn_simulate(hn_report **out, const hn_simulate_opti
 /* ---- Experiments on users ------------------------------------------------------ */
 
 typedef struct hn_abtest_options {
-    const char *layer;         /* of the column arm_LAYER; NULL: the only one */
-    const char *control;       /* the arm to compare with; NULL: control, base, baseline, or the
-                                  first by name */
-    const char *click, *order; /* tasks; NULL: "click", "order" */
+    const char *layer;           /* of the column arm_LAYER; NULL: the only one */
+    const char *control;         /* the arm to compare with; NULL: control, base, baseline, or the
+                                    first by name */
+    const char *click, *order;   /* tasks; NULL: "click", "order" */
     const char *user, *scenario; /* columns, where join renamed them; NULL: "user", "scenario" */
-    const char *shares;        /* "ARM=WEIGHT,…" as configured; NULL: equal ones */
-    const char *pre;           /* a joined log of the time before, for CUPED; NULL: none */
+    const char *shares;          /* "ARM=WEIGHT,…" as configured; NULL: equal ones */
+    const char *pre;             /* a joined log of the time before, for CUPED; NULL: none */
     bool has_pre_until;
     int64_t pre_until_ms; /* rows with a lower time_ms are of the time before */
     double confidence;    /* of the intervals; 0: 0.95 */

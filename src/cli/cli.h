@@ -32,8 +32,8 @@
       "the arm to compare with [control, base, baseline, or the first by name]")                \
     X(CLICK_TASK, "click", "TASK", "the task that counts as a click [click]")                   \
     X(ORDER_TASK, "order", "TASK", "the task that counts as an order [order]")                  \
-    X(USER_COLUMN, "user", "COLUMN", "the column of the user [user]")                          \
-    X(SCENARIO_COLUMN, "scenario", "COLUMN", "the column of the scenario [scenario]")          \
+    X(USER_COLUMN, "user", "COLUMN", "the column of the user [user]")                           \
+    X(SCENARIO_COLUMN, "scenario", "COLUMN", "the column of the scenario [scenario]")           \
     X(CONFIDENCE, "confidence", "C", "of the intervals, 0.5 to less than 1 [0.95]")             \
     X(SHARES, "shares", "ARM=W,...", "what share of the users each arm should have [equal]")    \
     X(PRE, "pre", "FILE", "a joined log of the time before, for CUPED")                         \

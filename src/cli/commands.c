@@ -326,9 +326,9 @@ const cli_command cli_commands[] = {
                        "the methods.\n",
         .example = "  hinet abtest joined.csv --layer ranking --control base\n",
         .options = CLI_BIT(LAYER) | CLI_BIT(CONTROL) | CLI_BIT(CLICK_TASK) | CLI_BIT(ORDER_TASK) |
-                   CLI_BIT(USER_COLUMN) | CLI_BIT(SCENARIO_COLUMN) |
-                   CLI_BIT(CONFIDENCE) | CLI_BIT(SHARES) | CLI_BIT(PRE) | CLI_BIT(PRE_UNTIL) |
-                   CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
+                   CLI_BIT(USER_COLUMN) | CLI_BIT(SCENARIO_COLUMN) | CLI_BIT(CONFIDENCE) |
+                   CLI_BIT(SHARES) | CLI_BIT(PRE) | CLI_BIT(PRE_UNTIL) | CLI_BIT(JSON) |
+                   CLI_BIT(QUIET) | CLI_BIT(HELP),
         .min_args = 1,
         .max_args = SIZE_MAX,
         .missing = "LOG",

@@ -5,14 +5,28 @@
 #include "serve/fusion.h"
 
 /* X(symbol, operands) */
-#define HN_FUSION_MAP(X)                                                                      \
-    X(CONST, 0)                                                                               \
-    X(NAME, 0)                                                                                \
-    X(NEGATE, 1)                                                                              \
-    X(LOG, 1)                                                                                 \
-    X(EXP, 1) X(SQRT, 1) X(ABS, 1) X(ADD, 2) X(SUBTRACT, 2) X(MULTIPLY, 2) X(DIVIDE, 2)       \
-        X(POWER, 2) X(MIN, 2) X(MAX, 2) X(LT, 2) X(LE, 2) X(GT, 2) X(GE, 2) X(EQ, 2) X(NE, 2) \
-            X(IF, 3)
+#define HN_FUSION_MAP(X) \
+    X(CONST, 0)          \
+    X(NAME, 0)           \
+    X(NEGATE, 1)         \
+    X(LOG, 1)            \
+    X(EXP, 1)            \
+    X(SQRT, 1)           \
+    X(ABS, 1)            \
+    X(ADD, 2)            \
+    X(SUBTRACT, 2)       \
+    X(MULTIPLY, 2)       \
+    X(DIVIDE, 2)         \
+    X(POWER, 2)          \
+    X(MIN, 2)            \
+    X(MAX, 2)            \
+    X(LT, 2)             \
+    X(LE, 2)             \
+    X(GT, 2)             \
+    X(GE, 2)             \
+    X(EQ, 2)             \
+    X(NE, 2)             \
+    X(IF, 3)
 typedef enum hn_fusion_kind {
 #define X(symbol, operands) HN_FUSION_##symbol,
     HN_FUSION_MAP(X)
