@@ -125,6 +125,7 @@ static json_t *the_line;
 static hn_status take_line(void *user, const char *line, size_t n, const char *file,
                            uint64_t number, hn_error *err) {
     (void)user, (void)file, (void)number, (void)err;
+    json_decref(the_line); /* the last one counts */
     the_line = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
     return HN_OK;
 }
