@@ -155,7 +155,8 @@ static hn_status encode_lists(hn_encoded *out, const hn_schema *schema,
                 return hn_fail(err, HN_BAD_DATA,
                                "lists of %d rows have more than %u values; set max_length", n,
                                UINT32_MAX);
-            HN_TRY(hn_grow(&b->list_id, &b->list_ids, end + from.length, sizeof *b->list_id, err));
+            const size_t need = end + from.length + 1; /* also where all lists are empty */
+            HN_TRY(hn_grow(&b->list_id, &b->list_ids, need, sizeof *b->list_id, err));
             b->list_begin[at++] = (uint32_t)end;
             uint32_t *const ids = b->list_id + end;
             if (from.length > 0 && from.coded)
