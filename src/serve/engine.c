@@ -136,7 +136,10 @@ static void take_logits(hn_engine *engine) {
 
 hn_status hn_engine_score(hn_engine *engine, hn_error *err) {
     bool uniform;
+    const int64_t begun = hn_now_ns();
+    engine->encode_ns = 0;
     HN_TRY(hn_request_encode(&engine->encoded, &uniform, engine->request, err));
+    engine->encode_ns = hn_now_ns() - begun;
     engine->encoded_rows = true;
     const hn_rows *const rows = &engine->encoded.rows;
     engine->rows = rows->rows;

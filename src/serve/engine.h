@@ -33,8 +33,9 @@ typedef struct hn_engine {
     bool scenario_given;
     const char *scenario_cell; /* the text of its column; NULL: none was given */
     size_t scenario_cell_bytes;
-    hn_text joined; /* a list's values */
-    hn_arena kept;  /* texts of numbers, until the next begin */
+    int64_t encode_ns; /* of the last score */
+    hn_text joined;    /* a list's values */
+    hn_arena kept;     /* texts of numbers, until the next begin */
 } hn_engine;
 
 hn_status hn_engine_create(hn_engine **out, const hn_bundle *bundle, hn_error *err);

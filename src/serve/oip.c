@@ -36,8 +36,9 @@ static void score(hn_inference *f, hn_rank_trace *trace) {
         return;
     }
     (void)hn_rank_fuse(f->memory->score, f->engine, f->ranker, &f->choice);
-    const int64_t scored = hn_now_ns();
-    trace->model_ns = scored - begun;
+    const int64_t scored = hn_now_ns(), encode = f->rows > 0 ? f->engine->encode_ns : 0;
+    trace->features_ns += encode;
+    trace->model_ns = scored - begun - encode;
     trace->items = f->rows;
     if (f->engine->encoded_rows)
         trace->missing_features = (uint32_t)hn_request_missing(f->engine->request);

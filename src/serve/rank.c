@@ -125,6 +125,7 @@ static bool fuse(hn_ranking *r) {
 
 static bool score(hn_ranking *r) {
     hn_error err = {0};
+    if (r->engine) r->engine->encode_ns = 0;
     return r->engine && (r->n == 0 || hn_engine_score(r->engine, &err) == HN_OK) && fuse(r);
 }
 
@@ -202,8 +203,9 @@ static void rank_body(hn_ranking *r) {
     r->trace->features_ns = made - begun;
     if (!score(r) && !fall_back(r)) return;
     sort(r);
-    const int64_t scored = hn_now_ns();
-    r->trace->model_ns = scored - made;
+    const int64_t scored = hn_now_ns(), encode = r->engine ? r->engine->encode_ns : 0;
+    r->trace->features_ns += encode;
+    r->trace->model_ns = scored - made - encode;
     hn_rank_answer(r);
     r->trace->answer_ns = hn_now_ns() - scored;
 }
