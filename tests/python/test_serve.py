@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 
+import numpy as np
 import pytest
 
 TOKEN = "a-token-of-the-tests-0123456789"
@@ -257,12 +258,32 @@ def test_curl(server, rows):
     assert b"00-0af7651916cd43dd8448eb211c80319c-" in done.stdout
 
 
-def test_tritonclient(server):
+@pytest.mark.parametrize("binary", [False, True])
+def test_tritonclient(server, rows, binary):
+    """The protocol's own client: liveness, metadata, and the numbers of /v1/rank."""
     triton = pytest.importorskip("tritonclient.http")
     client = triton.InferenceServerClient(f"127.0.0.1:{server.port}")
     assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("default")
+    assert not client.is_model_ready("nobody")
     metadata = client.get_model_metadata("default")
-    assert metadata["name"] == "default" and metadata["outputs"]
+    assert metadata["name"] == "default"
+    names = [item["name"] for item in metadata["inputs"] if item["name"] in rows[0]]
+    inputs = []
+    for name in names:
+        tensor = triton.InferInput(name, [len(rows)], "BYTES")
+        tensor.set_data_from_numpy(np.array([row[name].encode() for row in rows], dtype=object), binary_data=binary)
+        inputs.append(tensor)
+    outputs = [triton.InferRequestedOutput(task, binary_data=binary) for task in ("click", "order")]
+    answer = client.infer("default", inputs, outputs=outputs, request_id="t1")
+    assert answer.get_response()["id"] == "t1"
+    ranked = {item["id"]: item["p"] for item in
+              json.loads(server.ask("POST", "/v1/rank", request_of(rows))[2])["items"]}
+    for task in ("click", "order"):
+        assert answer.as_numpy(task).tolist() == [
+            pytest.approx(ranked[row["item_id"]][task], rel=1e-7) for row in rows]
+    with pytest.raises(Exception, match="nobody"):
+        client.infer("default", inputs, outputs=[triton.InferRequestedOutput("nobody", binary_data=binary)])
+    client.close()
 
 
 def test_sigterm_drains(hinet, demo, rows, tmp_path):
