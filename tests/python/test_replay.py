@@ -19,7 +19,7 @@ def served(hinet, demo, tmp_path_factory):
     shutil.copy(demo.best, home / "models" / "7.hn")
     (home / "serve.yaml").write_text(
         "listen: 127.0.0.1:0\nmodels: {main: models}\n"
-        "exposures: {dir: exposures, features: 1, flush_seconds: 0.05, file_bytes: 20000}\n"
+        "exposures: {dir: exposures, features: 1, flush_seconds: 0.05, file_bytes: 4096}\n"
         "experiments: {ranking: {arms: {a: {share: 0.5}, b: {share: 0.5, calibration: false}}}}\n")
     server = Server(hinet, home, home / "serve.yaml")
     live = hinet.json("simulate", "--serve", f"http://127.0.0.1:{server.port}", "--data", demo.folder, "--requests", 150,
