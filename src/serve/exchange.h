@@ -17,6 +17,7 @@ typedef struct hn_exchange {
     const char *trace;               /* W3C traceparent as received, or one made here */
     int64_t json_bytes;              /* Inference-Header-Content-Length; -1: absent */
     int64_t arrived_ns, deadline_ns; /* CLOCK_MONOTONIC */
+    int64_t expected_ns;             /* when it should be done, as the workers saw it */
     int32_t worker;                  /* 0… : whose scratch may be used */
     /* The answer. */
     int32_t status; /* 200 … */

@@ -1,5 +1,6 @@
-/* A ring under one mutex, and threads that take from it. The service time is kept as a mean
- * and a mean deviation, as TCP keeps its round trips. */
+/* A ring under one mutex, and threads that take from it. From the mean service time follows
+ * when an exchange should be done; by how much the real ends miss that is kept as a quantile,
+ * and a new exchange must have that much room before its deadline. */
 #include "serve/workers.h"
 
 #include <pthread.h>
@@ -22,21 +23,23 @@ struct hn_workers {
     hn_exchange **ring; /* [queue] */
     int32_t first, waiting, busy, started;
     bool ending;
-    int64_t mean_ns, deviation_ns;
+    int64_t mean_ns, margin_ns; /* of a service; that ends stay within, but for one in 400 */
     worker *threads;
 };
 
 /* ---- Taking ------------------------------------------------------------------------------ */
 
-static void measure(hn_workers *w, int64_t ns) {
+/* The margin's steps up and down are in the ratio of the share of ends that it should cover to
+ * the share that it may miss, and no step depends on how far an end was off: one long stall
+ * doesn't close the door. It is never less than one service. */
+static void measure(hn_workers *w, int64_t took_ns, int64_t slip_ns) {
     if (w->mean_ns == 0) {
-        w->mean_ns = ns;
-        w->deviation_ns = ns / 4;
+        w->mean_ns = w->margin_ns = took_ns;
         return;
     }
-    const int64_t off = ns - w->mean_ns;
-    w->mean_ns += off / 16;
-    w->deviation_ns += (llabs(off) - w->deviation_ns) / 16;
+    w->mean_ns += (took_ns - w->mean_ns) / 16;
+    w->margin_ns += slip_ns > w->margin_ns ? w->mean_ns : -w->mean_ns / 400;
+    if (w->margin_ns < w->mean_ns) w->margin_ns = w->mean_ns;
 }
 
 /* The next exchange, or NULL at the end; `*late` when it is not to be handled. */
@@ -55,10 +58,11 @@ static hn_exchange *take(hn_workers *w, bool *late) {
     return exchange;
 }
 
-static void put_back(hn_workers *w, bool handled, int64_t ns) {
+static void put_back(hn_workers *w, const hn_exchange *e, bool handled, int64_t begun) {
+    const int64_t now = hn_now_ns();
     pthread_mutex_lock(&w->mutex);
     w->busy--;
-    if (handled) measure(w, ns);
+    if (handled) measure(w, now - begun, now - e->expected_ns);
     pthread_mutex_unlock(&w->mutex);
 }
 
@@ -75,7 +79,7 @@ static void *work(void *user) {
             o->late(o->user, e);
         else
             o->handle(o->user, e);
-        put_back(w, !late, hn_now_ns() - begun);
+        put_back(w, e, !late, begun);
         o->finish(e);
     }
     return NULL;
@@ -83,16 +87,15 @@ static void *work(void *user) {
 
 /* ---- Offering ---------------------------------------------------------------------------- */
 
-hn_admission hn_workers_admit(hn_workers *w, const hn_exchange *exchange) {
+hn_admission hn_workers_admit(hn_workers *w, hn_exchange *exchange) {
     hn_admission admission = HN_ADMITTED;
     pthread_mutex_lock(&w->mutex);
     const int64_t wait = w->mean_ns * (w->waiting + 1) / w->options.threads;
-    const int64_t end = hn_now_ns() + wait + w->mean_ns + 4 * w->deviation_ns;
+    exchange->expected_ns = hn_now_ns() + wait + w->mean_ns;
     if (w->waiting >= w->options.queue || w->ending)
         admission = HN_QUEUE_FULL;
-    else if (w->waiting > 0 && end > exchange->deadline_ns)
-        admission =
-            HN_TOO_LATE; /* with an empty queue always tried, so that the mean is kept new */
+    else if (w->waiting > 0 && exchange->expected_ns + w->margin_ns > exchange->deadline_ns)
+        admission = HN_TOO_LATE; /* with an empty queue always tried, so that both are kept new */
     pthread_mutex_unlock(&w->mutex);
     return admission;
 }

@@ -26,8 +26,8 @@ typedef struct hn_workers_state {
 } hn_workers_state;
 
 hn_status hn_workers_start(hn_workers **out, const hn_workers_options *options, hn_error *err);
-/* By the one thread that pushes. */
-hn_admission hn_workers_admit(hn_workers *workers, const hn_exchange *exchange);
+/* By the one thread that pushes. Sets expected_ns. */
+hn_admission hn_workers_admit(hn_workers *workers, hn_exchange *exchange);
 void hn_workers_push(hn_workers *workers, hn_exchange *exchange); /* after HN_ADMITTED */
 void hn_workers_state_get(hn_workers_state *out, hn_workers *workers);
 /* Admits nothing more, treats what waits as late, finishes every exchange and ends the
