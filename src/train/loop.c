@@ -98,10 +98,21 @@ static void say_record(const hn_training *job, const json_t *record) {
            json_number_value(json_object_get(mean, "log_loss")), job->at.bad == 0 ? " (best)" : "");
 }
 
+/* {auc: [M·T], log_loss: [M·T]} of the last evaluation: the curves of the report. */
+static json_t *curves_of(const hn_training *job) {
+    json_t *const auc = json_array(), *const log_loss = json_array();
+    for (int32_t c = 0; c < job->config->scenario.names.n * job->config->n_tasks; c++) {
+        json_array_append_new(auc, hn_results_number(job->cells[c].auc));
+        json_array_append_new(log_loss, hn_results_number(job->cells[c].log_loss));
+    }
+    return json_pack("{s:o, s:o}", "auc", auc, "log_loss", log_loss);
+}
+
 static hn_status log_record(hn_training *job, const json_t *record, hn_error *err) {
     json_t *const line = json_deep_copy(record);
     if (line) {
         json_object_set_new(line, "event", json_string("evaluation"));
+        if (job->validates) json_object_set_new(line, "cells", curves_of(job));
         json_object_set_new(line, "seconds", json_real(hn_seconds() - job->started));
     }
     return hn_history_add(&job->history, line, err);
@@ -198,6 +209,13 @@ static hn_status interrupted(hn_training *job, hn_error *err) {
                    job->checkpoint_path);
 }
 
+/* A search (hinet experiment) lets a training pause between two epochs, whole and judged. */
+static bool pauses(const hn_training *job) {
+    const int64_t until = job->run->until_epoch;
+    return until > 0 && job->at.epoch >= until && job->at.batch == 0 && !job->at.due &&
+           job->at.epoch < job->config->train.epochs && !job->at.ended;
+}
+
 static hn_status evaluate_or_stop(hn_training *job, hn_error *err) {
     const hn_status status = evaluate(job, err);
     return status == HN_INTERRUPTED ? interrupted(job, err) : status;
@@ -210,7 +228,7 @@ hn_status hn_training_loop(hn_training *job, hn_error *err) {
         hn_batcher_seek(job->batcher, (uint64_t)job->at.batch);
     }
     while (job->at.due || (job->at.epoch < epochs && !job->at.ended)) {
-        if (hn_stopped(job->run)) return interrupted(job, err);
+        if (hn_stopped(job->run) || pauses(job)) return interrupted(job, err);
         if (job->at.due) {
             HN_TRY(evaluate_or_stop(job, err));
             HN_TRY(hn_training_save(job, err));
