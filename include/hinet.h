@@ -97,10 +97,12 @@ typedef struct hn_progress {
 } hn_progress;
 
 typedef struct hn_run {
-    int32_t threads;          /* 1…256; 0: one for each core */
-    int64_t memory_bytes;     /* limit of what the library allocates; 0: 80 % of the machine's */
-    const char *out_dir;      /* where files are written; NULL: "." */
-    bool resume;              /* go on from out_dir's checkpoint */
+    int32_t threads;      /* 1…256; 0: one for each core */
+    int64_t memory_bytes; /* limit of what the library allocates; 0: 80 % of the machine's */
+    const char *out_dir;  /* where files are written; NULL: "." */
+    bool resume;          /* go on from out_dir's checkpoint */
+    int32_t until_epoch;  /* training stops after so many epochs, as on request; 0: at its end */
+    bool scores;          /* also out_dir/test.scores: the logits of every row of the test split */
     const char *init_bundle;  /* warm start from this bundle; NULL: none */
     const volatile int *stop; /* becomes nonzero to ask for an orderly stop; may be NULL */
     void (*log)(void *user, hn_log_level level, const char *line);

@@ -15,6 +15,13 @@
       " may be given several times")                                                            \
     X(OUT, "out", "PATH", "where to write")                                                     \
     X(RESUME, "resume", NULL, "go on from the checkpoint in --out")                             \
+    X(UNTIL_EPOCH, "until-epoch", "N",                                                          \
+      "stop after so many epochs, with a checkpoint, to go on later")                           \
+    X(SCORES, "scores", NULL,                                                                   \
+      "also write test.scores: what the model gives each row of the test split")                \
+    X(JOBS, "jobs", "N", "runs at a time [one for each core, by --threads]")                    \
+    X(SEARCH, "search", NULL, "tune the options of the experiment's `search` first")            \
+    X(FORMAT, "format", "NAME", "the table as text, csv, json, markdown or latex [text]")       \
     X(INIT, "init", "BUNDLE", "warm start from this bundle")                                    \
     X(ROWS, "rows", "N",                                                                        \
       "impressions, 1000 to 1e10; k, M and G are thousands, millions"                           \
@@ -95,7 +102,9 @@ typedef struct cli_options {
     int64_t rows, memory; /* 0: not given */
     uint64_t seed;
     int32_t threads; /* 0: not given */
-    bool resume, json, quiet, help, calibrate, uncorrected, flags;
+    bool resume, json, quiet, help, calibrate, uncorrected, flags, scores, search;
+    int32_t jobs, until_epoch; /* 0: not given */
+    const char *format;
     hn_abtest_options abtest;
     const char *serve, *against, *data;
     int64_t requests, first; /* 0: not given */

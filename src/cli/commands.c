@@ -61,6 +61,8 @@ static hn_status run_train(const cli_options *options, hn_run *run, hn_error *er
     char *const dir = options->out ? NULL : default_out_dir(options->args[0]);
     run->out_dir = options->out ? options->out : dir;
     run->resume = options->resume;
+    run->until_epoch = options->until_epoch;
+    run->scores = options->scores;
     run->init_bundle = options->init;
     status = run->out_dir ? hn_train(&report, config, run, err)
                           : cli_fail(err, HN_NO_MEMORY, "no memory for a path");
@@ -238,7 +240,7 @@ const cli_command cli_commands[] = {
             "from it, and gives the bytes that an undisturbed run gives.\n",
         .example = "  hinet train demo/config.yaml --out demo/run --set train.epochs=3\n",
         .options = RUN_BITS | CLI_BIT(SET) | CLI_BIT(OUT) | CLI_BIT(RESUME) | CLI_BIT(INIT) |
-                   CLI_BIT(JSON),
+                   CLI_BIT(UNTIL_EPOCH) | CLI_BIT(SCORES) | CLI_BIT(JSON),
         .min_args = 1,
         .max_args = 1,
         .missing = "CONFIG",

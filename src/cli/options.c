@@ -39,13 +39,15 @@ static bool parse_scaled(double *out, const char *text, const char *units, doubl
     return *end == '\0' && number >= 0 && number < 0x1p62;
 }
 
-static hn_status parse_threads(cli_options *out, const char *text, hn_error *err) {
-    double threads;
-    if (!parse_scaled(&threads, text, "", 1) || threads < 1 || threads > 256 ||
-        threads != floor(threads))
-        return cli_fail(err, HN_USAGE, "--threads: found \"%s\"; expected a number from 1 to 256",
-                        text);
-    out->threads = (int32_t)threads;
+/* A whole number from 1 to `most`. */
+static hn_status parse_small(int32_t *out, const char *option, const char *text, int32_t most,
+                             hn_error *err) {
+    double number;
+    if (!parse_scaled(&number, text, "", 1) || number < 1 || number > most ||
+        number != floor(number))
+        return cli_fail(err, HN_USAGE, "%s: found \"%s\"; expected a number from 1 to %d", option,
+                        text, (int)most);
+    *out = (int32_t)number;
     return HN_OK;
 }
 
@@ -154,11 +156,17 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     switch (option) {
     case CLI_SET: return add_set(out, value, err);
     case CLI_OUT: out->out = value; return HN_OK;
+    case CLI_SCORES: out->scores = true; return HN_OK;
+    case CLI_SEARCH: out->search = true; return HN_OK;
+    case CLI_FORMAT: out->format = value; return HN_OK;
+    case CLI_JOBS: return parse_small(&out->jobs, "--jobs", value, 256, err);
+    case CLI_UNTIL_EPOCH:
+        return parse_small(&out->until_epoch, "--until-epoch", value, 100000, err);
     case CLI_RESUME: out->resume = true; return HN_OK;
     case CLI_INIT: out->init = value; return HN_OK;
     case CLI_ROWS: return parse_count(&out->rows, "--rows", value, err);
     case CLI_SEED: return parse_seed(out, value, err);
-    case CLI_THREADS: return parse_threads(out, value, err);
+    case CLI_THREADS: return parse_small(&out->threads, "--threads", value, 256, err);
     case CLI_MEMORY: return parse_memory(out, value, err);
     case CLI_TEMP: out->temp = value; return HN_OK;
     case CLI_JSON: out->json = true; return HN_OK;

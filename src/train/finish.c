@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/scores.h"
 #include "train/heldout.h"
 #include "train/results.h"
 #include "train/training.h"
@@ -28,16 +29,40 @@ static json_t *model_json(const hn_training *job) {
 
 /* Adds the metrics of a split, or null where it has no rows. */
 static hn_status add_split(json_t *results, hn_training *job, hn_split split, const char *name,
-                           hn_scored_rows watch, hn_heldout *heldout, hn_error *err) {
+                           hn_scored_rows watch, void *user, hn_error *err) {
     json_t *result = json_null();
     if (hn_dataset_rows(job->dataset, split) > 0) {
-        HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, split, watch, heldout,
+        HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, split, watch, user,
                                    job->run, err));
         hn_results_warn(job->cells, job->config, name, job->run);
         result = hn_results_json(job->cells, job->config);
     }
     return json_object_set_new(results, name, result) == 0 ? HN_OK
                                                            : hn_no_memory(err, "the metrics");
+}
+
+/* Who looks at the test split: the held-out rows, and the file of scores where it is wanted. */
+typedef struct test_watch {
+    hn_heldout *heldout;
+    hn_scores_writer *scores; /* NULL: not wanted */
+} test_watch;
+
+static hn_status see_test(void *user, const hn_rows *rows, const hn_real *logits, hn_error *err) {
+    const test_watch *const watch = user;
+    if (watch->scores) hn_scores_add(watch->scores, rows, logits);
+    return hn_heldout_see(watch->heldout, rows, logits, err);
+}
+
+static hn_status add_test(json_t *results, hn_training *job, hn_heldout *heldout, hn_error *err) {
+    test_watch watch = {.heldout = heldout};
+    const hn_layout *const layout = hn_schema_layout(hn_dataset_schema(job->dataset));
+    if (job->run->scores)
+        HN_TRY(hn_scores_create(&watch.scores, job->scores_path, layout->scenarios, layout->tasks,
+                                err));
+    const hn_status status = add_split(results, job, HN_TEST, "test", see_test, &watch, err);
+    if (status == HN_OK) return watch.scores ? hn_scores_commit(watch.scores, err) : HN_OK;
+    hn_scores_abandon(watch.scores);
+    return status;
 }
 
 static json_t *record_number(const hn_training *job, int64_t record, const char *key) {
@@ -53,7 +78,7 @@ static hn_status best_results(json_t **out, hn_training *job, hn_heldout *heldou
                      record_number(job, last, "epoch"));
     if (!*out) return hn_no_memory(err, "the results");
     HN_TRY(add_split(*out, job, HN_VALIDATION, "validation", hn_heldout_add, heldout, err));
-    return add_split(*out, job, HN_TEST, "test", hn_heldout_see, heldout, err);
+    return add_test(*out, job, heldout, err);
 }
 
 /* The metrics in last.hn are the last evaluation's: the test split is read with the best

@@ -23,6 +23,7 @@ static void free_job(hn_training *job) {
     hn_free(job->last_path);
     hn_free(job->checkpoint_path);
     hn_free(job->history_path);
+    hn_free(job->scores_path);
 }
 
 static hn_status make_paths(hn_training *job, hn_error *err) {
@@ -33,8 +34,9 @@ static hn_status make_paths(hn_training *job, hn_error *err) {
     job->last_path = hn_path_join(dir, "last.hn");
     job->checkpoint_path = hn_path_join(dir, "checkpoint.hn");
     job->history_path = hn_path_join(dir, "history.jsonl");
+    job->scores_path = hn_path_join(dir, "test.scores");
     const bool made = job->dataset_path && job->best_path && job->last_path &&
-                      job->checkpoint_path && job->history_path;
+                      job->checkpoint_path && job->history_path && job->scores_path;
     return made ? HN_OK : hn_no_memory(err, "the paths");
 }
 

@@ -35,7 +35,7 @@ typedef struct hn_training {
     hn_dataset *dataset;
     hn_trainer *trainer;
     hn_batcher *batcher;
-    char *dataset_path, *best_path, *last_path, *checkpoint_path, *history_path;
+    char *dataset_path, *best_path, *last_path, *checkpoint_path, *history_path, *scores_path;
     hn_position at;
     json_t *epochs;         /* a record for each evaluation */
     hn_cell_metrics *cells; /* [M·T] of the last evaluation */
