@@ -143,7 +143,11 @@ typedef struct hn_config_feature {
     X(MMOE, "mmoe")                   \
     X(PLE, "ple")                     \
     X(SINGLE, "single")               \
-    X(MIXED, "mixed")
+    X(MIXED, "mixed")                 \
+    X(HMOE, "hmoe")                   \
+    X(CROSS_STITCH, "cross-stitch")   \
+    X(STAR, "star")                   \
+    X(PEPNET, "pepnet")
 typedef enum hn_model_kind {
 #define X(symbol, text) HN_MODEL_##symbol,
     HN_MODEL_MAP(X)
@@ -162,6 +166,14 @@ typedef struct hn_config_compat { /* the official script's departures; hinet.md,
     bool input_affine; /* x·γ/√1.001 + β */
 } hn_config_compat;
 
+typedef enum hn_san_input { HN_SAN_SCENARIO, HN_SAN_USER, HN_SAN_ROW } hn_san_input;
+typedef enum hn_activation {
+    HN_ACTIVATION_RELU,
+    HN_ACTIVATION_SILU,
+    HN_ACTIVATION_GELU
+} hn_activation;
+typedef enum hn_wide { HN_WIDE_NONE, HN_WIDE_TASK, HN_WIDE_CELL } hn_wide;
+
 typedef struct hn_config_model {
     hn_model_kind kind;
     /* hinet */
@@ -177,14 +189,31 @@ typedef struct hn_config_model {
     bool task_shared_across;  /* the shared experts are shared by all scenarios */
     hn_units bottom_units;    /* shared-bottom, single, mixed */
     hn_units tower_units;     /* before the final 1 */
+    hn_units auxiliary_units; /* star: of the net that is told the scenario */
+    double stitch_diagonal;   /* cross-stitch: where the matrices start */
+    int32_t gate_width;       /* pepnet: hidden layer of each gate */
     double embedding_dropout; /* on x, 0…0.9 */
     double expert_dropout;    /* after every expert layer */
+    hn_san_input san_input;   /* what the SAN gate reads besides e_i */
+    int32_t tower_gate;       /* hidden width of the towers' gates; 0: none */
+    bool expert_norm;         /* of the experts: sei, cgc, experts, bottom */
+    hn_activation activation; /* of the same */
+    hn_wide wide;             /* a linear part from x to the logits */
     hn_config_compat compat;
 } hn_config_model;
 
 typedef enum hn_optimizer { HN_ADAM, HN_ADAGRAD, HN_SGD } hn_optimizer;
 typedef enum hn_decay { HN_DECAY_NONE, HN_DECAY_LINEAR, HN_DECAY_COSINE } hn_decay;
 typedef enum hn_reduce { HN_REDUCE_ROWS, HN_REDUCE_CELLS } hn_reduce;
+typedef enum hn_weighting_kind {
+    HN_WEIGHTING_FIXED,
+    HN_WEIGHTING_UNCERTAINTY,
+    HN_WEIGHTING_GRADNORM
+} hn_weighting_kind;
+typedef struct hn_config_sampling { /* how often a scenario's rows train */
+    char *name;                     /* of the scenario */
+    double weight;                  /* times an epoch, on average */
+} hn_config_sampling;
 typedef enum hn_calibrate_kind {
     HN_CALIBRATE_NONE,
     HN_CALIBRATE_PLATT,
@@ -192,6 +221,11 @@ typedef enum hn_calibrate_kind {
 } hn_calibrate_kind;
 typedef struct hn_config_train {
     hn_reduce reduce;
+    hn_weighting_kind weighting;  /* of the tasks' losses */
+    double weighting_rate;        /* of the s_t or w_t */
+    double gradnorm_alpha;        /* how strongly slower tasks are pushed */
+    hn_config_sampling *sampling; /* scenarios that are not named: 1 */
+    int32_t n_sampling;
     hn_optimizer optimizer;
     double rate, weight_decay;
     double embedding_rate, embedding_decay; /* embedding_rate 0: same as rate */

@@ -255,8 +255,30 @@ static hn_status check_metric(hn_config_reader *reader, const hn_node *root,
         config->train.metric, config->scenario.names.items[0], config->tasks[0].name);
 }
 
+/* ---- Scenarios that are sampled ---- */
+
+static hn_status check_sampling(hn_config_reader *reader, const hn_node *root,
+                                const hn_config *config) {
+    const hn_key_path train = {reader->path, "train"}, path = {&train, "sampling"};
+    hn_config_reader below = *reader;
+    below.path = &path;
+    const hn_strings *const names = &config->scenario.names;
+    for (int32_t i = 0; i < config->train.n_sampling; i++) {
+        const char *const name = config->train.sampling[i].name;
+        char hint[300];
+        if (hn_strings_find(names, name) >= 0) continue;
+        const hn_node *const node = hn_node_find(hn_node_find(root, "train"), "sampling");
+        return hn_config_fail_key(
+            &below, node != NULL ? node : root, name, "found \"%.80s\", which is no scenario%s",
+            name,
+            hn_hint(hint, sizeof hint, name, (const char *const *)names->items, (size_t)names->n));
+    }
+    return HN_OK;
+}
+
 hn_status hn_config_check(hn_config_reader *reader, const hn_node *root, void *object) {
     hn_config *config = object;
     HN_TRY(check_features(reader, root, config));
+    HN_TRY(check_sampling(reader, root, config));
     return check_metric(reader, root, config);
 }

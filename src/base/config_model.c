@@ -98,11 +98,13 @@ static const hn_option model_options[] = {
      .meaning = "options of other models than this one are read and have no effect, so that one "
                 "config compares them"},
     {FIELD(experts), COUNT(1, 256, "5"),
-     .meaning = "hinet: K, sub-experts of each SEI; mmoe: experts"},
-    {FIELD(expert_units), UNITS(1, "128 64"), .meaning = "hinet, mmoe: layers of each"},
+     .meaning = "hinet: K, sub-experts of each SEI; mmoe, hmoe: experts"},
+    {FIELD(expert_units), UNITS(1, "128 64"), .meaning = "hinet, mmoe, hmoe: layers of each"},
     {FIELD(scenario_levels), COUNT(1, 8, "1"), .meaning = "hinet: scenario extraction layers"},
     {FIELD(scenario_width), COUNT(1, 4096, "64"),
-     .meaning = "hinet: of the scenario's embedding, which feeds the SAN gate"},
+     .meaning =
+         "of the scenario's embedding, which feeds hinet's SAN gate, mixed, star's auxiliary net "
+         "and pepnet's gates"},
     {FIELD(san), SWITCH, .meaning = "hinet: false leaves the attentive network out (ablation)"},
     {FIELD(sei), SWITCH, .meaning = "hinet: false makes each scenario expert one MLP (ablation)"},
     {FIELD(scenario_layer), SWITCH,
@@ -116,9 +118,15 @@ static const hn_option model_options[] = {
     {FIELD(task_shared_across), .type = &hn_value_bool, .def = "false",
      .meaning = "hinet: all scenarios have the same shared task experts"},
     {FIELD(bottom_units), UNITS(1, "128 64"),
-     .meaning = "shared-bottom, single, mixed: layers of the bottom"},
+     .meaning = "shared-bottom, single, mixed, cross-stitch, star, pepnet: layers of the bottom"},
     {FIELD(tower_units), UNITS(0, "128 64"),
      .meaning = "layers of each cell's tower, before the last one of 1"},
+    {FIELD(stitch_diagonal), .type = &hn_value_real, .min = 0, .max = 1, .def = "0.9",
+     .meaning = "cross-stitch: what a task starts with of its own layer; the rest is shared out "
+                "among the others"},
+    {FIELD(auxiliary_units), UNITS(0, "64"),
+     .meaning = "star: layers of the auxiliary net, before the last one"},
+    {FIELD(gate_width), COUNT(1, 4096, "64"), .meaning = "pepnet: hidden layer of each gate"},
     {FIELD(embedding_dropout), DROPOUT,
      .meaning = "share of the model's input that is dropped in training"},
     {FIELD(expert_dropout), DROPOUT, .meaning = "the same after every expert layer"},
@@ -154,12 +162,48 @@ hn_status hn_model_check(hn_config_reader *reader, const hn_node *node, void *mo
 static const char *const optimizer_names[] = {"adam", "adagrad", "sgd", NULL};
 static const char *const decay_names[] = {"none", "linear", "cosine", NULL};
 static const char *const reduce_names[] = {"rows", "cells", NULL};
+static const char *const weighting_names[] = {"fixed", "uncertainty", "gradnorm", NULL};
 static const char *const calibration_names[] = {"none", "platt", "isotonic", NULL};
+
+static const hn_option sampling_options[] = {
+    {.name = "weight",
+     .type = &hn_value_real,
+     .offset = offsetof(hn_config_sampling, weight),
+     .min = 0,
+     .max = 100,
+     .flags = HN_OPTION_REQUIRED | HN_OPTION_ABOVE_MIN,
+     .meaning = "how many times an epoch a row of this scenario is trained on, on average: the "
+                "whole part always, the rest by chance anew in each epoch. The loss is not "
+                "reweighted. A scenario that is not named: 1"},
+};
+
+static const hn_config_section sampling_section = {
+    .about = "How often the rows of a scenario are trained on. Names are those of `scenario`; a "
+             "number alone is a short form: `sampling: {main: 0.5, search: 2}`.",
+    .options = sampling_options,
+    .n = sizeof sampling_options / sizeof *sampling_options,
+    .size = sizeof(hn_config_sampling),
+    .short_key = "weight"};
 
 static const hn_option train_options[] = {
     {FIELD(reduce), .type = &hn_value_enum, .names = reduce_names, .def = "rows",
      .meaning = "`rows`: the mean over all labels of a batch; `cells`: the sum of the cells' "
                 "means, which weighs small scenarios like large ones"},
+    {FIELD(weighting), .type = &hn_value_enum, .names = weighting_names, .def = "fixed",
+     .meaning = "of the tasks' losses, beside their `weight` (formulas: docs/tensors.md). "
+                "`uncertainty`: exp(-s) · L + s / 2 with a trained s for each task; `gradnorm`: "
+                "weights, T in sum, that let tasks learn at the same pace, by the norms of their "
+                "gradients at the layer that all tasks share: hinet: of the shared sub-experts; "
+                "ple: of the shared experts; mmoe, hmoe: of the experts; shared-bottom, mixed, "
+                "star, pepnet: of the bottom; refused for models without one (single, "
+                "cross-stitch). A step of gradnorm goes backward once more for each task, from "
+                "the loss to that layer"},
+    {FIELD(weighting_rate), REAL(0, 100, "0.01"), .flags = HN_OPTION_ABOVE_MIN,
+     .meaning = "learning rate of `weighting: uncertainty` and `gradnorm`, by Adam"},
+    {FIELD(gradnorm_alpha), REAL(0, 100, "1.5"),
+     .meaning = "gradnorm: how strongly tasks that learn slower are pushed"},
+    {FIELD(sampling), .type = &hn_value_map, .section = &sampling_section, .min = 0,
+     .max = HN_SCENARIOS_MAX, .companion = offsetof(hn_config_train, n_sampling)},
     {FIELD(optimizer), .type = &hn_value_enum, .names = optimizer_names, .def = "adam",
      .meaning = "moments of untouched embedding rows do not decay"},
     {FIELD(rate), REAL(0, 100, "0.001"), .flags = HN_OPTION_ABOVE_MIN, .meaning = "learning rate"},

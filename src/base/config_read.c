@@ -280,7 +280,8 @@ static hn_status read_element(hn_config_reader *reader, const hn_option *option,
 }
 
 _Static_assert(offsetof(hn_config_table, name) == 0 && offsetof(hn_config_task, name) == 0 &&
-                   offsetof(hn_config_feature, name) == 0,
+                   offsetof(hn_config_feature, name) == 0 &&
+                   offsetof(hn_config_sampling, name) == 0,
                "read_element stores the name at the start");
 
 static bool is_left_out(const hn_node *entry) {

@@ -105,7 +105,7 @@ static const char whole[] =
     "  r3: {kind: rate, key: u}\n"
     "model: {name: mmoe, experts: 3, expert_units: 7, tower_units: []}\n"
     "train: {optimizer: adagrad, seed: 18446744073709551615, metric: explore/like, weight_decay: "
-    "1e-5, decay: cosine}\n";
+    "1e-5, decay: cosine, weighting: gradnorm, sampling: {explore: 2.5, main: {weight: 1}}}\n";
 
 static void log_and_tables(void **state) {
     (void)state;
@@ -196,6 +196,11 @@ static void model_and_training(void **state) {
     assert_true(c->train.optimizer == HN_ADAGRAD && c->train.decay == HN_DECAY_COSINE &&
                 c->train.seed == UINT64_MAX);
     assert_true(c->train.embedding_decay == 1e-5); /* weight_decay's, where absent */
+    assert_true(c->train.weighting == HN_WEIGHTING_GRADNORM && c->train.gradnorm_alpha == 1.5 &&
+                c->train.weighting_rate == 0.01);
+    assert_int_equal(c->train.n_sampling, 2);
+    assert_string_equal(c->train.sampling[0].name, "explore");
+    assert_true(c->train.sampling[0].weight == 2.5 && c->train.sampling[1].weight == 1);
     hn_config_free(c);
 }
 
@@ -344,6 +349,7 @@ static void resolved_names_every_option_and_no_path(void **state) {
                                         "    past: date\n",
                                         "    fold: hash 7\n",
                                         "seed: 18446744073709551615\n",
+                                        "  sampling:\n    explore:\n      weight: 2.5\n",
                                         "report:\n  gauc: true\n"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strstr(hn_config_yaml(c), words[i]) == NULL)

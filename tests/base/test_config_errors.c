@@ -180,6 +180,12 @@ static const wrong splits[] = {
      "c.yaml:4:17: train.metric: found \"click\"; expected auc, or SCENARIO/TASK like "
      "\"all/click\"",
      ""},
+    {MINIMAL "train: {sampling: {al: 2}}\n",
+     "c.yaml:4:24: train.sampling.al: found \"al\", which is no scenario", "did you mean \"all\"?"},
+    {MINIMAL "train: {sampling: {all: 0}}\n",
+     "c.yaml:4:25: train.sampling.all.weight: found \"0\"; expected a number above 0 to 100", ""},
+    {MINIMAL "train: {sampling: {all: {}}}\n",
+     "c.yaml:4:25: train.sampling.all.weight: this key is absent", ""},
 };
 
 static const wrong features[] = {
