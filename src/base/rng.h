@@ -17,7 +17,8 @@ typedef enum hn_stream {
     HN_STREAM_TEST,
     HN_STREAM_PROFILE,
     HN_STREAM_CALIBRATION,
-    HN_STREAM_GOLDEN
+    HN_STREAM_GOLDEN,
+    HN_STREAM_REPORT
 } hn_stream;
 
 /* 64 well-mixed bits (two rounds of a splitmix64-style finaliser over the inputs). */

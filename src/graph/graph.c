@@ -21,7 +21,7 @@ hn_status hn_graph_create(hn_graph **out, const hn_layout *layout, hn_error *err
     *out = NULL;
     hn_graph *graph = hn_alloc_zero(1, sizeof *graph);
     if (!graph) return hn_no_memory(err, "a graph");
-    graph->logits = -1;
+    graph->logits = graph->x = -1;
     hn_status status = hn_layout_copy(&graph->layout, layout, err);
     if (status != HN_OK) {
         hn_free(graph);
@@ -167,8 +167,12 @@ hn_value hn_input_x(hn_graph *graph, bool per_scenario) {
     node(graph, x)->split = shared < graph->layout.width ? shared : 0;
     node(graph, x)->uniform = true;
     node(graph, x)->needs_grad = graph->layout.n_tables > 0;
+    graph->x = x.id;
     return x;
 }
+
+hn_value hn_graph_x(const hn_graph *graph) { return (hn_value){graph->x}; }
+void hn_graph_set_x(hn_graph *graph, hn_value x) { graph->x = x.id; }
 
 static hn_value param(hn_graph *graph, hn_step step, hn_shape shape) {
     if (shape.batch < 1 || shape.rows < 1)
@@ -219,9 +223,9 @@ static hn_value linear(hn_graph *graph, hn_value x, hn_value w, hn_value b, hn_a
     const int32_t scenarios = by_scenario ? graph->layout.scenarios : 1;
     if (!ws.param)
         return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: the weight must be of the param stage", op);
-    if (act == HN_ACT_SILU)
-        return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: silu is an op of its own (hn_activate)",
-                             op);
+    if (act == HN_ACT_SILU || act == HN_ACT_GELU)
+        return hn_graph_fail(graph, HN_BAD_CONFIG,
+                             "%s: silu and gelu are ops of their own (hn_activate)", op);
     if (xs.param && (by_scenario || xs.batch != 1 || ws.batch != 1))
         return hn_graph_fail(graph, HN_BAD_CONFIG, "%s: a param-stage input takes one plain weight",
                              op);
@@ -292,9 +296,9 @@ hn_value hn_mix(hn_graph *graph, hn_value gate, hn_value experts, const int32_t 
 hn_value hn_pick(hn_graph *graph, hn_value table) {
     if (!ready(graph, "pick", &table, 1)) return HN_NONE;
     const hn_shape t = node(graph, table)->shape;
-    if (!t.param || t.batch != 1 || t.rows != graph->layout.scenarios)
+    if (!t.param || t.batch != 1 || (t.rows != graph->layout.scenarios && t.rows != 1))
         return hn_graph_fail(graph, HN_BAD_CONFIG,
-                             "pick: a table of %d rows, one for each scenario, is needed",
+                             "pick: a table of %d rows, one for each scenario, or of one is needed",
                              graph->layout.scenarios);
     return append(graph, (hn_step){.op = HN_OP_PICK}, &table, 1,
                   (hn_shape){.batch = 1, .groups = t.groups, .cols = t.cols}, -1, 0);
@@ -364,7 +368,8 @@ static int32_t spread(hn_shape a, hn_shape b) {
     if (a.param == b.param && a.batch == b.batch && a.rows == b.rows && a.groups == b.groups &&
         b.cols == 1)
         return HN_SPREAD_GROUP;
-    if (a.param && b.param && b.batch == 1 && a.rows == b.rows && width_of(a) == width_of(b))
+    if (a.param && b.param && a.batch % b.batch == 0 && a.rows == b.rows &&
+        width_of(a) == width_of(b))
         return HN_SPREAD_BATCH;
     return -1;
 }
@@ -459,4 +464,8 @@ void hn_name(hn_graph *graph, hn_value value, const char *name) {
         return;
     }
     graph->names[graph->n_names++] = (hn_named){copy, value.id};
+}
+
+const char *hn_graph_named(const hn_graph *graph, int32_t i) {
+    return i >= 0 && (size_t)i < graph->n_names ? graph->names[i].name : NULL;
 }

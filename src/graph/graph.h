@@ -48,6 +48,11 @@ bool hn_graph_per_scenario(const hn_graph *graph); /* embedding tables by scenar
  * tables of its own (row i·rows + id). Called once for a graph. */
 hn_value hn_input_x(hn_graph *graph, bool per_scenario);
 
+/* x as blocks read it, for those that come after the first: hn_input_x's value or what was
+ * set in its place (x after dropout). HN_NONE before hn_input_x. */
+hn_value hn_graph_x(const hn_graph *graph);
+void hn_graph_set_x(hn_graph *graph, hn_value x);
+
 typedef enum hn_init {
     HN_INIT_ZERO,
     HN_INIT_ONE,
@@ -90,7 +95,8 @@ hn_value hn_softmax_of(hn_graph *graph, hn_value x, const uint8_t *mask);
 /* out group o = Σ_k gate[o][k] · experts group index[o × gate.cols + k]; index NULL: group
  * o × gate.cols + k. */
 hn_value hn_mix(hn_graph *graph, hn_value gate, hn_value experts, const int32_t *index);
-/* Row of a param-stage table (batch 1, rows M) that belongs to the row's scenario. */
+/* Row of a param-stage table (batch 1, rows M) that belongs to the row's scenario; a table of
+ * one row is the same for all. */
 hn_value hn_pick(hn_graph *graph, hn_value table);
 /* Groups first + scenario·count … + count - 1 of x. */
 hn_value hn_select(hn_graph *graph, hn_value x, int32_t first, int32_t count);
@@ -105,8 +111,9 @@ hn_value hn_reshape(hn_graph *graph, hn_value x, int32_t groups, int32_t cols);
 
 /* ---- Elementwise ------------------------------------------------------------------------ */
 
-/* b is of a's shape, or one row for all (param, rows 1 in a row-stage a; batch 1 for a
- * batched a), or one number for each group (b.groups = a.groups, b.cols = 1, same stage). */
+/* b is of a's shape, or one row for all (param, rows 1 in a row-stage a; for a
+ * batched a fewer matrices, which are taken round and round), or one number for each group
+ * (b.groups = a.groups, b.cols = 1, same stage). */
 hn_value hn_sum_of(hn_graph *graph, hn_value a, hn_value b);
 hn_value hn_product_of(hn_graph *graph, hn_value a, hn_value b);
 hn_value hn_activate(hn_graph *graph, hn_value x, hn_act act);
@@ -127,5 +134,7 @@ void hn_output(hn_graph *graph, hn_value logits, bool all_heads);
 /* Keeps a param- or row-stage value readable by this name (the SAN table, gates): see
  * hn_plan_named. */
 void hn_name(hn_graph *graph, hn_value value, const char *name);
+/* The i-th of these names, in the order of recording; NULL where there are not that many. */
+const char *hn_graph_named(const hn_graph *graph, int32_t i);
 
 #endif
