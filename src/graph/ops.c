@@ -73,9 +73,14 @@ static void zero_chunk(const hn_context *context, int32_t chunk) {
     context->grads->written[chunk] = 1;
 }
 
+static bool needs_grad(const hn_context *context, int32_t value) {
+    const uint8_t *wanted = context->grads ? context->grads->wanted : NULL;
+    return wanted ? wanted[value] != 0 : hn_node_of(context, value)->needs_grad;
+}
+
 hn_view hn_grad_out(const hn_context *context, int32_t value) {
     const int32_t storage = context->plan->storage[value];
-    if (!hn_node_of(context, value)->needs_grad) return (hn_view){0};
+    if (!needs_grad(context, value)) return (hn_view){0};
     if (storage_of(context, value)->param) {
         if (!any_written(context, storage)) return (hn_view){0};
         const int32_t first = context->plan->first_chunk[storage],
@@ -111,7 +116,7 @@ static hn_view param_grad(const hn_context *context, int32_t value, int32_t chun
 
 hn_view hn_grad_in(const hn_context *context, int32_t value, int32_t chunk, bool *fresh) {
     if (fresh) *fresh = false;
-    if (value < 0 || !hn_node_of(context, value)->needs_grad) return (hn_view){0};
+    if (value < 0 || !needs_grad(context, value)) return (hn_view){0};
     const hn_storage *storage = storage_of(context, value);
     if (storage->param) return param_grad(context, value, chunk, fresh);
     const int32_t id = context->plan->storage[value];

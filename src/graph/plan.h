@@ -67,8 +67,9 @@ const hn_real *hn_plan_named_param(const hn_plan *plan, const hn_params *params,
 /* ---- Gradients ------------------------------------------------------------------------ */
 
 typedef struct hn_grads {
-    hn_real *block;   /* [block_count], valid only where written */
-    uint8_t *written; /* [chunks] a chunk is one matrix of a parameter's batch */
+    hn_real *block;        /* [block_count], valid only where written */
+    uint8_t *written;      /* [chunks] a chunk is one matrix of a parameter's batch */
+    const uint8_t *wanted; /* [values] hn_plan_wanted's: backward goes there only; NULL: all */
 } hn_grads;
 typedef struct hn_chunk {
     size_t offset, count;
@@ -86,6 +87,13 @@ void hn_grads_merge(hn_grads *shards, int32_t n, const hn_plan *plan, int32_t i,
 void hn_grads_mark(hn_grads *shards, int32_t n, const hn_plan *plan);
 /* Backward through the param-stage steps: from computed values into leaves. */
 bool hn_grads_stage(hn_grads *grads, hn_params *params, const hn_plan *plan);
+
+/* The values through which the loss depends on parameter `param`, itself included: with these
+ * as a hn_grads' `wanted`, hn_session_backward and hn_grads_stage give the gradient of that
+ * parameter and do no work for others. hn_free it. */
+hn_status hn_plan_wanted(uint8_t **out, const hn_plan *plan, int32_t param, hn_error *err);
+/* The chunks that hn_session_backward may write then: `chunks` has room for all; their number. */
+int32_t hn_plan_wanted_chunks(int32_t *chunks, const hn_plan *plan, const uint8_t *wanted);
 
 /* ---- Sessions ---------------------------------------------------------------------------- */
 

@@ -1,14 +1,21 @@
 /* Analytic gradients of every row of the model table against central differences, in the
- * double build; in every build, that a row trains its own scenario's heads only. */
+ * double build; in every build, that a row trains its own scenario's heads only.
+ *
+ * Where a model stops a gradient, the gradient is that of a function in which what was stopped
+ * is a constant. So stops are made copies, whose numbers stay those of the first forward pass
+ * while parameters are moved about. */
 #include "support.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "graph/ops.h"
 #include "model/cases.h"
 
 enum { ROWS = 24, TASKS = 2, HEADS_MAX = 12, SEED = 5, STEP = 6, WIDTH = 11 };
+
+static char STOPPED[] = "stopped"; /* the name of a copy that was a stop */
 
 typedef struct trained {
     model m;
@@ -32,17 +39,46 @@ static double loss_of(trained *w) {
     return sum;
 }
 
+/* Row-stage stops as copies with memory of their own; returns how many. */
+static int32_t copy_stops(hn_graph *graph) {
+    int32_t n = 0;
+    for (size_t i = 0; i < graph->n_steps; i++) {
+        hn_step *step = &graph->steps[i];
+        hn_node *node = &graph->nodes[step->out];
+        if (step->op != HN_OP_STOP || node->shape.param) continue;
+        hn_error err;
+        assert_ok(hn_grow(&graph->storages, &graph->storage_capacity, graph->n_storages + 1,
+                          sizeof *graph->storages, &err));
+        graph->storages[graph->n_storages] = graph->storages[node->storage];
+        node->storage = (int32_t)graph->n_storages++;
+        step->op = HN_OP_AFFINE;
+        step->scale = 1;
+        step->name = STOPPED;
+        n++;
+    }
+    return n;
+}
+
+/* From now on the copies keep what they hold. */
+static void freeze_stops(hn_graph *graph) {
+    for (size_t i = 0; i < graph->n_steps; i++)
+        if (graph->steps[i].name == STOPPED) graph->steps[i].op = HN_OP_VIEW;
+}
+
 static void open_case(trained *w, const model_case *row, int32_t scenarios, int32_t tasks) {
     hn_error err = {0};
     memset(w, 0, sizeof *w);
     fixture_make(&w->f, ROWS, scenarios, tasks, 77);
     for (int32_t i = 0; i < HEADS_MAX; i++) w->scale[i] = 0.3 + 0.1 * i;
     const hn_config_model config = model_case_config(row);
-    assert_ok(model_make(&w->m, &w->f.layout, &config, HN_MODE_TRAIN, 3, &err));
+    assert_ok(hn_model_record(&w->m.graph, &w->f.layout, &config, &err));
+    copy_stops(w->m.graph);
+    assert_ok(model_plan(&w->m, HN_MODE_TRAIN, 3, &err));
     assert_ok(hn_session_create(&w->session, w->m.plan, &err));
     assert_ok(hn_grads_create(&w->grads, w->m.plan, &err));
     w->dense = calloc(w->m.params.block_count, sizeof *w->dense);
     loss_of(w);
+    freeze_stops(w->m.graph);
     assert_true(hn_grads_stage(&w->grads, &w->m.params, w->m.plan));
     for (int32_t i = 0; i < hn_plan_chunks(w->m.plan); i++) {
         const hn_chunk *chunk = hn_plan_chunk(w->m.plan, i);
@@ -196,12 +232,117 @@ static void test_own_heads_only(void **state) {
     close_case(&w);
 }
 
+static void set_hmoe(hn_config_model *c) { c->kind = HN_MODEL_HMOE; }
+
+static int32_t stops_of(hn_model_kind kind) {
+    hn_error err = {0};
+    fixture f;
+    hn_graph *graph = NULL;
+    hn_config_model config = model_case_config(&model_cases[0]);
+    config.kind = kind;
+    fixture_make(&f, ROWS, 3, TASKS, 77);
+    assert_ok(hn_model_record(&graph, &f.layout, &config, &err));
+    const int32_t n = copy_stops(graph);
+    hn_graph_free(graph);
+    return n;
+}
+
+/* Were they missing, the differences above would agree all the same. */
+static void test_who_stops_gradients(void **state) {
+    (void)state;
+    assert_int_equal(stops_of(HN_MODEL_HMOE), 1);
+    assert_int_equal(stops_of(HN_MODEL_PEPNET), 2);
+    assert_int_equal(stops_of(HN_MODEL_STAR), 0);
+    assert_int_equal(stops_of(HN_MODEL_CROSS_STITCH), 0);
+}
+
+/* HMoE's heads learn nothing from rows of other scenarios, whose logits they are part of. */
+static void test_hmoe_heads_learn_from_their_own(void **state) {
+    (void)state;
+    const model_case row = {"hmoe", set_hmoe};
+    trained w;
+    open_case(&w, &row, 3, TASKS);
+    for (int32_t r = 0; r < ROWS; r++) w.f.scenario[r] = 1;
+    loss_of(&w);
+    int32_t seen = 0;
+    for (int32_t p = 0; p < hn_plan_params(w.m.plan); p++) {
+        const hn_param_info *info = hn_plan_param(w.m.plan, p);
+        if (strncmp(info->name, "tower.w", 7) != 0 && strcmp(info->name, "tower.out.w") != 0)
+            continue;
+        const size_t matrix = (size_t)info->rows * (size_t)info->groups * (size_t)info->cols;
+        for (int32_t head = 0; head < 3 * TASKS; head++) {
+            const double largest =
+                largest_of(w.grads.block + info->offset + (size_t)head * matrix, matrix);
+            assert_int_equal(largest > 0, head / TASKS == 1);
+            seen++;
+        }
+    }
+    assert_int_equal(seen, 3 * 3 * TASKS);
+    close_case(&w);
+}
+
+/* ---- Backward to one parameter alone ------------------------------------------------------- */
+
+static void assert_leaf_alone(const trained *w, const hn_grads *grads, const char *name,
+                              int32_t param) {
+    const hn_param_info *const info = hn_plan_param(w->m.plan, param);
+    const size_t end = info->offset + (size_t)info->batch * (size_t)info->rows *
+                                          (size_t)info->groups * (size_t)info->cols;
+    for (int32_t i = 0; i < hn_plan_chunks(w->m.plan); i++) {
+        const hn_chunk *const chunk = hn_plan_chunk(w->m.plan, i);
+        if (chunk->offset >= w->m.params.leaf_count) break;
+        const bool own = chunk->offset >= info->offset && chunk->offset < end;
+        if (!own && grads->written[i]) fail_msg("%s: %s writes more than itself", name, info->name);
+        if (!own) continue;
+        for (size_t k = 0; k < chunk->count; k++) {
+            const hn_real found = grads->written[i] ? grads->block[chunk->offset + k] : 0;
+            if (found != w->dense[chunk->offset + k])
+                fail_msg("%s: the gradient of %s differs alone", name, info->name);
+        }
+    }
+}
+
+static void test_one_parameter_alone(void **state) {
+    (void)state;
+    hn_error err = {0};
+    for (size_t i = 0; i < n_model_cases; i++) {
+        trained w;
+        open_case(&w, &model_cases[i], 3, TASKS);
+        hn_grads alone = {0};
+        assert_ok(hn_grads_create(&alone, w.m.plan, &err));
+        int32_t *const chunks = calloc((size_t)hn_plan_chunks(w.m.plan), sizeof *chunks);
+        for (int32_t p = 0; p < hn_plan_params(w.m.plan); p++) {
+            uint8_t *wanted;
+            double loss[HEADS_MAX] = {0};
+            assert_ok(hn_plan_wanted(&wanted, w.m.plan, p, &err));
+            alone.wanted = wanted;
+            hn_grads_reset(&alone, w.m.plan);
+            assert_true(hn_session_backward(w.session, &w.m.params, &w.f.rows, 0, ROWS, w.scale,
+                                            loss, &alone, NULL, SEED, STEP));
+            const int32_t n = hn_plan_wanted_chunks(chunks, w.m.plan, wanted);
+            int32_t written = 0, listed = 0;
+            for (int32_t k = 0; k < hn_plan_chunks(w.m.plan); k++) written += alone.written[k];
+            for (int32_t k = 0; k < n; k++) listed += alone.written[chunks[k]];
+            assert_int_equal(written, listed);
+            assert_true(hn_grads_stage(&alone, &w.m.params, w.m.plan));
+            assert_leaf_alone(&w, &alone, model_cases[i].name, p);
+            hn_free(wanted);
+        }
+        free(chunks);
+        hn_grads_free(&alone);
+        close_case(&w);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_model),
         cmocka_unit_test(test_one_and_two_scenarios),
         cmocka_unit_test(test_other_numbers_of_tasks),
+        cmocka_unit_test(test_one_parameter_alone),
         cmocka_unit_test(test_own_heads_only),
+        cmocka_unit_test(test_who_stops_gradients),
+        cmocka_unit_test(test_hmoe_heads_learn_from_their_own),
     };
     hn_kernel_enter(); /* sessions run here, on this thread */
     return cmocka_run_group_tests_name("model/gradients", tests, NULL, NULL);
