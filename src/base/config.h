@@ -139,6 +139,7 @@ typedef struct hn_config_feature {
 /* X(symbol, text in the config) */
 #define HN_MODEL_MAP(X)               \
     X(HINET, "hinet")                 \
+    X(HINET_PLUS, "hinet+")           \
     X(SHARED_BOTTOM, "shared-bottom") \
     X(MMOE, "mmoe")                   \
     X(PLE, "ple")                     \

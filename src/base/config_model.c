@@ -89,6 +89,10 @@ static const hn_config_section compat_section = {
 #define SWITCH .type = &hn_value_bool, .def = "true"
 #define DROPOUT .type = &hn_value_real, .min = 0, .max = 0.9, .def = "0"
 
+static const char *const san_input_names[] = {"scenario", "user", "row", NULL};
+static const char *const activation_names[] = {"relu", "silu", "gelu", NULL};
+static const char *const wide_names[] = {"none", "task", "cell", NULL};
+
 static const hn_option model_options[] = {
     {.name = "name",
      .type = &hn_value_enum,
@@ -130,6 +134,19 @@ static const hn_option model_options[] = {
     {FIELD(embedding_dropout), DROPOUT,
      .meaning = "share of the model's input that is dropped in training"},
     {FIELD(expert_dropout), DROPOUT, .meaning = "the same after every expert layer"},
+    {FIELD(san_input), .type = &hn_value_enum, .names = san_input_names,
+     .meaning = "hinet, hinet+: what the SAN gate reads besides the scenario's embedding: nothing "
+                "(`scenario`), the user's columns, or the whole row"},
+    {FIELD(tower_gate), COUNT(0, 4096, NULL),
+     .meaning = "hidden width of gates on the towers' layers (PPNet) that read user, item and "
+                "scenario; 0: none"},
+    {FIELD(expert_norm), .type = &hn_value_bool,
+     .meaning = "LayerNorm in every expert layer (also of bottoms), before its activation"},
+    {FIELD(activation), .type = &hn_value_enum, .names = activation_names,
+     .meaning = "of expert layers (also of bottoms); towers have ReLU"},
+    {FIELD(wide), .type = &hn_value_enum, .names = wide_names,
+     .meaning = "a linear part from the input to the logits: none, the same for all scenarios "
+                "(`task`), or of each cell"},
     {FIELD(compat), .type = &hn_value_section, .section = &compat_section},
 };
 

@@ -38,6 +38,7 @@ void hn_graph_free(hn_graph *graph) {
     hn_free(graph->storages);
     hn_free(graph->steps);
     hn_free(graph->names);
+    hn_free(graph->penalties);
     hn_arena_free(&graph->arena);
     hn_free(graph);
 }
@@ -293,6 +294,18 @@ hn_value hn_mix(hn_graph *graph, hn_value gate, hn_value experts, const int32_t 
                   (hn_shape){.batch = 1, .groups = g.groups, .cols = e.cols}, -1, 0);
 }
 
+hn_value hn_dot_of(hn_graph *graph, hn_value a, hn_value b) {
+    const hn_value in[] = {a, b};
+    if (!ready(graph, "dot", in, 2)) return HN_NONE;
+    const hn_shape as = node(graph, a)->shape, bs = node(graph, b)->shape;
+    if (as.param || bs.param || as.groups != bs.groups || as.cols != bs.cols)
+        return hn_graph_fail(graph, HN_BAD_CONFIG,
+                             "dot: %d × %d and %d × %d numbers do not go together", as.groups,
+                             as.cols, bs.groups, bs.cols);
+    return append(graph, (hn_step){.op = HN_OP_DOT}, in, 2,
+                  (hn_shape){.batch = 1, .groups = as.groups, .cols = 1}, -1, 0);
+}
+
 hn_value hn_pick(hn_graph *graph, hn_value table) {
     if (!ready(graph, "pick", &table, 1)) return HN_NONE;
     const hn_shape t = node(graph, table)->shape;
@@ -441,6 +454,67 @@ hn_value hn_stop(hn_graph *graph, hn_value x) {
 /* ---- Ends
  * ------------------------------------------------------------------------------------------- */
 
+/* Pairs (column, the one before it), each after the pair that makes its second; how many, or
+ * -1 where they go in a circle. */
+static int32_t order_columns(int32_t *pairs, uint8_t *done, const int32_t *before, int32_t n) {
+    int32_t count = 0, wanted = 0;
+    for (int32_t c = 0; c < n; c++) {
+        done[c] = before[c] < 0;
+        wanted += !done[c];
+    }
+    for (int32_t last = -1; last < count && count < wanted;) {
+        last = count;
+        for (int32_t c = 0; c < n; c++) {
+            if (done[c] || !done[before[c]]) continue;
+            pairs[2 * count] = c;
+            pairs[2 * count++ + 1] = before[c];
+            done[c] = 1;
+        }
+    }
+    return count == wanted ? count : -1;
+}
+
+hn_value hn_joint(hn_graph *graph, hn_value x, const int32_t *before) {
+    if (!ready(graph, "joint", &x, 1)) return HN_NONE;
+    const hn_shape shape = node(graph, x)->shape;
+    const int32_t n = width_of(shape);
+    int32_t *pairs = hn_arena_alloc(&graph->arena, 2 * (size_t)n, sizeof *pairs);
+    uint8_t *done = hn_arena_alloc(&graph->arena, (size_t)n, 1);
+    if (!pairs || !done)
+        return hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
+    for (int32_t c = 0; c < n; c++)
+        if (before[c] >= n)
+            return hn_graph_fail(graph, HN_BAD_CONFIG, "joint: column %d comes after %d of %d", c,
+                                 before[c], n);
+    const int32_t count = order_columns(pairs, done, before, n);
+    if (shape.param || count < 0)
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "joint: %s",
+                             shape.param ? "of row-stage values only" : "columns go in a circle");
+    return append(graph, (hn_step){.op = HN_OP_JOINT, .index = pairs, .count = count}, &x, 1, shape,
+                  -1, 0);
+}
+
+/* Every penalty has a number for each logit, once the logits are known. */
+static void check_penalties(hn_graph *graph) {
+    if (graph->logits < 0) return;
+    const int32_t heads = width_of(graph->nodes[graph->logits].shape);
+    for (size_t i = 0; i < graph->n_penalties; i++) {
+        const hn_shape s = graph->nodes[graph->penalties[i].value].shape;
+        if (s.param || width_of(s) != heads)
+            hn_graph_fail(graph, HN_BAD_CONFIG, "a penalty has %d numbers, %d logits need as many",
+                          width_of(s), heads);
+    }
+}
+
+void hn_penalty(hn_graph *graph, hn_value value, double weight) {
+    if (!ready(graph, "penalty", &value, 1)) return;
+    if (!grow(graph, &graph->penalties, &graph->penalty_capacity, graph->n_penalties,
+              sizeof *graph->penalties))
+        return;
+    graph->penalties[graph->n_penalties++] = (hn_penalized){value.id, weight};
+    check_penalties(graph);
+}
+
 void hn_output(hn_graph *graph, hn_value logits, bool all_heads) {
     if (!ready(graph, "output", &logits, 1)) return;
     const hn_shape s = node(graph, logits)->shape;
@@ -452,6 +526,7 @@ void hn_output(hn_graph *graph, hn_value logits, bool all_heads) {
     }
     graph->logits = logits.id;
     graph->all_heads = all_heads;
+    check_penalties(graph);
 }
 
 void hn_name(hn_graph *graph, hn_value value, const char *name) {

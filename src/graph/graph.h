@@ -95,6 +95,8 @@ hn_value hn_softmax_of(hn_graph *graph, hn_value x, const uint8_t *mask);
 /* out group o = Σ_k gate[o][k] · experts group index[o × gate.cols + k]; index NULL: group
  * o × gate.cols + k. */
 hn_value hn_mix(hn_graph *graph, hn_value gate, hn_value experts, const int32_t *index);
+/* The product of two vectors for each group: Σ_c a[g][c]·b[g][c]; [groups × 1]. */
+hn_value hn_dot_of(hn_graph *graph, hn_value a, hn_value b);
 /* Row of a param-stage table (batch 1, rows M) that belongs to the row's scenario; a table of
  * one row is the same for all. */
 hn_value hn_pick(hn_graph *graph, hn_value table);
@@ -126,11 +128,19 @@ hn_value hn_norm(hn_graph *graph, hn_value x, hn_value gain, hn_value bias);
 hn_value hn_dropout(hn_graph *graph, hn_value x, double p);
 hn_value hn_stop(hn_graph *graph, hn_value x); /* no gradient goes through */
 
+/* Logits of things that happen only after others: column c is the logit of σ(y)·σ(x_c) with y
+ * the result's column before[c]; before[c] < 0: x_c. No circles. x's shape, row stage. */
+hn_value hn_joint(hn_graph *graph, hn_value x, const int32_t *before);
+
 /* ---- Ends ----------------------------------------------------------------------------------- */
 
 /* The logits: [T × 1] of the row's own scenario, or [M·T × 1] of all heads (all_heads: the
  * script's loss, every head on every row, absent labels and other scenarios read as 0). */
 void hn_output(hn_graph *graph, hn_value logits, bool all_heads);
+/* Adds weight · value to the loss of each head, in training only: row stage, one number ≥ 0 for
+ * each logit. It counts where the head's label does, with the row's weight and the cell's scale,
+ * so that it is reduced like the BCE beside it. */
+void hn_penalty(hn_graph *graph, hn_value value, double weight);
 /* Keeps a param- or row-stage value readable by this name (the SAN table, gates): see
  * hn_plan_named. */
 void hn_name(hn_graph *graph, hn_value value, const char *name);

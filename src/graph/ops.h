@@ -19,6 +19,8 @@
     X(LINEAR, linear)     \
     X(SOFTMAX, softmax)   \
     X(MIX, mix)           \
+    X(DOT, dot)           \
+    X(JOINT, joint)       \
     X(PICK, pick)         \
     X(SELECT, select)     \
     X(CONCAT, concat)     \
@@ -84,6 +86,11 @@ typedef struct hn_named {
     int32_t value;
 } hn_named;
 
+typedef struct hn_penalized {
+    int32_t value;
+    double weight;
+} hn_penalized;
+
 struct hn_graph {
     hn_arena arena;
     hn_layout layout;
@@ -91,9 +98,10 @@ struct hn_graph {
     hn_storage *storages;
     hn_step *steps;
     hn_named *names;
-    size_t n_nodes, n_storages, n_steps, n_names;
-    size_t node_capacity, storage_capacity, step_capacity, name_capacity;
-    int32_t logits;
+    hn_penalized *penalties;
+    size_t n_nodes, n_storages, n_steps, n_names, n_penalties;
+    size_t node_capacity, storage_capacity, step_capacity, name_capacity, penalty_capacity;
+    int32_t logits, x;
     bool all_heads, has_x, per_scenario;
     hn_error error; /* sticky */
 };

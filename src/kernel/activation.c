@@ -19,6 +19,20 @@ hn_real hn_softplus(hn_real x) { return math_softplus(x); }
         ADVANCE;                             \
     }
 
+/* GELU is x·σ(t(x)), t(x) = 2√(2/π)·(x + 0.044715·x³); a sigmoid loses no digits where
+ * 1 + tanh would cancel. x³ may overflow: t is then ±∞, and σ 1 or 0. */
+static const hn_real GELU_SCALE = (hn_real)1.5957691216057308, GELU_CUBE = (hn_real)0.044715;
+
+static inline hn_real gelu_gate(hn_real x) {
+    return math_sigmoid(GELU_SCALE * (x + GELU_CUBE * (x * x * x)));
+}
+
+/* d/dx = σ + x·σ·(1 - σ)·t'(x). Far out the last term is 0·∞: there x² is kept from it. */
+static inline hn_real gelu_slope(hn_real x) {
+    const hn_real s = gelu_gate(x), size = math_abs(x) < 100 ? x : 100;
+    return s + x * (s * (1 - s)) * (GELU_SCALE * (1 + 3 * GELU_CUBE * (size * size)));
+}
+
 HN_CLONES
 void hn_act_forward(hn_act act, int64_t rows, int64_t cols, hn_real *y, int64_t ld) {
     if (ld == cols) {
@@ -31,6 +45,7 @@ void hn_act_forward(hn_act act, int64_t rows, int64_t cols, hn_real *y, int64_t 
     case HN_ACT_SIGMOID: FOR_EACH(y[c] = math_sigmoid(y[c]), y += ld) break;
     case HN_ACT_TANH: FOR_EACH(y[c] = math_tanh(y[c]), y += ld) break;
     case HN_ACT_SILU: FOR_EACH(y[c] = y[c] * math_sigmoid(y[c]), y += ld) break;
+    case HN_ACT_GELU: FOR_EACH(y[c] = y[c] * gelu_gate(y[c]), y += ld) break;
     }
 }
 
@@ -53,6 +68,7 @@ void hn_act_backward(hn_act act, int64_t rows, int64_t cols, const hn_real *y, c
     case HN_ACT_SIGMOID: FOR_EACH(dy[c] = dy[c] * (y[c] * (1 - y[c])), (y += ld, dy += ld)) break;
     case HN_ACT_TANH: FOR_EACH(dy[c] = dy[c] * (1 - y[c] * y[c]), (y += ld, dy += ld)) break;
     case HN_ACT_SILU: FOR_EACH(dy[c] = dy[c] * silu_slope(pre[c]), (pre += ld, dy += ld)) break;
+    case HN_ACT_GELU: FOR_EACH(dy[c] = dy[c] * gelu_slope(pre[c]), (pre += ld, dy += ld)) break;
     }
 }
 

@@ -83,12 +83,13 @@ typedef enum hn_act {
     HN_ACT_RELU,
     HN_ACT_SIGMOID,
     HN_ACT_TANH,
-    HN_ACT_SILU /* smooth: x·sigmoid(x) */
+    HN_ACT_SILU, /* smooth: x·sigmoid(x) */
+    HN_ACT_GELU  /* smooth: x·Φ(x) by its tanh form, x·sigmoid(2√(2/π)·(x + 0.044715·x³)) */
 } hn_act;
 
 /* y[rows][ld] : y = act(y) on `cols` columns of each row, in place. */
 void hn_act_forward(hn_act act, int64_t rows, int64_t cols, hn_real *y, int64_t ld);
-/* dy *= act'(…) given the activation's output y (for SILU its input must be kept in
+/* dy *= act'(…) given the activation's output y (for SILU and GELU its input must be kept in
  * `pre`; other kinds take pre = NULL). */
 void hn_act_backward(hn_act act, int64_t rows, int64_t cols, const hn_real *y, const hn_real *pre,
                      hn_real *dy, int64_t ld);

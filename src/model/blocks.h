@@ -10,8 +10,8 @@
  *   sei.L.*  sei.L.shared.*                       level L ≥ 2: specific, shared
  *   san.e san.w san.b (san.wK san.bK)             level 1; san.L.* at level L
  *   cgc.own.wK cgc.shared.wK cgc.gate.w cgc.gate.shared.w   and .b; cgc.L.* at level L
- *   experts.wK experts.gate.w                     MMoE
- *   bottom.wK bottom.bK, scenario.e               shared-bottom, single, mixed
+ *   experts.wK experts.gate.w                     MMoE, HMoE
+ *   bottom.wK bottom.bK, scenario.e               shared-bottom, single, mixed and others
  *   tower.wK tower.bK tower.out.w tower.out.b
  *
  * Shapes. A parameter is [batch][rows][groups × cols] (graph.h). A layer with n outputs of
@@ -43,17 +43,22 @@ typedef struct hn_layer {
     hn_act act;
 } hn_layer;
 hn_value hn_block_layer(hn_graph *graph, hn_value x, const hn_layer *layer);
+/* A layer of so many weights fits in a machine; else the sticky error says that it does not. */
+bool hn_block_fits(hn_graph *graph, const char *name, double weights);
+/* e_i, the embedding of the row's own scenario: [1 × scenario_width], "scenario.e". */
+hn_value hn_block_scenario(hn_graph *graph, const hn_config_model *config);
 
-/* A bank of MLPs, `n` for each group of x, all of the same `units` with ReLU and dropout
- * after each layer: [x.groups·n × last unit]. Experts that see the same x are one wide
- * product in the first layer and a grouped one in the next. Without units: x itself, its
- * groups repeated by no one (n must be 1). */
+/* A bank of MLPs, `n` for each group of x, all of the same `units` with ReLU (experts: norm
+ * and activation of the config) and dropout after each layer: [x.groups·n × last unit]. Experts
+ * that see the same x are one wide product in the first layer and a grouped one in the next.
+ * Without units: x itself, its groups repeated by no one (n must be 1). */
 typedef struct hn_bank {
     const char *name;
     const hn_units *units;
     int32_t n;
     bool by_scenario;
     double dropout;
+    const hn_config_model *expert; /* whose norm and activation it has; NULL: no expert, ReLU */
 } hn_bank;
 hn_value hn_block_bank(hn_graph *graph, hn_value x, const hn_bank *bank);
 
@@ -68,17 +73,28 @@ typedef struct hn_gate {
 } hn_gate;
 hn_value hn_block_gate(hn_graph *graph, hn_value x, const hn_gate *gate);
 
+/* MMoE: experts that all share, mixed by a gate for each head; [heads × d]. */
+hn_value hn_block_mmoe(hn_graph *graph, const hn_config_model *config, hn_value x, hn_heads heads);
+
 /* `n` sub-expert integrations for each group of x: SEI(x) = Σ_k softmax(Wx + b)_k · Q_k(x),
  * or one MLP each when the config says so. [x.groups·n × d]. */
 hn_value hn_block_sei(hn_graph *graph, const hn_config_model *config, const char *name, hn_value x,
                       int32_t n);
 
-/* The scenario-aware attentive network: a_ij, what scenario i takes from scenario j; a
- * param-stage table [M][M] with an empty diagonal, kept under `name`. Needs M ≥ 2. */
-hn_value hn_block_san(hn_graph *graph, const hn_config_model *config, const char *name);
+/* The scenario-aware attentive network: a_ij, what scenario i takes from scenario j. Of the
+ * scenarios alone: `table` is a, of the param stage, [M][M] with an empty diagonal, kept
+ * under `name`. Of the row too (san_input): `table` has the logits l_ij, to which
+ * v·U, [1 × M] in `row`, is added; a is then kept as "gate.NAME". Needs M ≥ 2. */
+typedef struct hn_san {
+    hn_value table, row;
+    char name[16];
+} hn_san;
+hn_san hn_block_san(hn_graph *graph, const hn_config_model *config, const char *name);
 /* A_i for the row's own scenario i, [1 × d], or for every one, [M × d]; S: [M × d]. */
-hn_value hn_block_attend(hn_graph *graph, hn_value table, hn_value s);
-hn_value hn_block_attend_all(hn_graph *graph, hn_value table, hn_value s);
+hn_value hn_block_attend(hn_graph *graph, const hn_config_model *config, const hn_san *san,
+                         hn_value s);
+hn_value hn_block_attend_all(hn_graph *graph, const hn_config_model *config, const hn_san *san,
+                             hn_value s);
 
 /* The task extraction layer over x [1 × d]: `levels` of customized gate control.
  *   across   one CGC over all M·T cells (PLE): the shared experts are everybody's, and
@@ -92,16 +108,36 @@ hn_value hn_block_cgc(hn_graph *graph, const hn_config_model *config, hn_value x
  * that all heads read. [heads × 1]. */
 hn_value hn_block_tower(hn_graph *graph, const hn_config_model *config, hn_value x, hn_heads heads);
 
+/* logits + x·V, or the logits where the config has no wide part. */
+hn_value hn_block_wide(hn_graph *graph, const hn_config_model *config, hn_value logits,
+                       bool all_heads);
+
+/* What gates on towers read, z = (stop(x), user's id, item's id, e_i), recorded once; and the
+ * output h of tower layer `level` times its gate. */
+hn_value hn_block_prior(hn_graph *graph, const hn_config_model *config);
+hn_value hn_block_tower_gate(hn_graph *graph, const hn_config_model *config, hn_value h, hn_value z,
+                             int32_t level);
+
+/* Columns first … first + count - 1 of x, as one group; a view. */
+hn_value hn_block_columns(hn_graph *graph, hn_value x, int32_t first, int32_t count);
+
 /* ---- The models --------------------------------------------------------------------- */
 
 /* X(symbol of HN_MODEL_MAP, NAME of its builder hn_model_NAME, title, source) */
-#define HN_MODEL_ROWS(X)                                                                  \
-    X(HINET, hinet, "HiNet", "Zhou et al., HiNet, ICDE 2023 (arXiv 2303.06095)")          \
-    X(SHARED_BOTTOM, shared_bottom, "Shared-bottom", "Caruana, Multitask Learning, 1997") \
-    X(MMOE, mmoe, "MMoE", "Ma et al., Multi-gate Mixture-of-Experts, KDD 2018")           \
-    X(PLE, ple, "PLE", "Tang et al., Progressive Layered Extraction, RecSys 2020")        \
-    X(SINGLE, single, "Single", "baseline: a separate model for each scenario")           \
-    X(MIXED, mixed, "Mixed", "baseline: one model, the scenario as a feature")
+#define HN_MODEL_ROWS(X)                                                                           \
+    X(HINET, hinet, "HiNet", "Zhou et al., HiNet, ICDE 2023 (arXiv 2303.06095)")                   \
+    X(HINET_PLUS, hinet_plus, "HiNet+", "this project: HiNet with parts of SwAN, PEPNet and HoME") \
+    X(SHARED_BOTTOM, shared_bottom, "Shared-bottom", "Caruana, Multitask Learning, 1997")          \
+    X(MMOE, mmoe, "MMoE", "Ma et al., Multi-gate Mixture-of-Experts, KDD 2018")                    \
+    X(PLE, ple, "PLE", "Tang et al., Progressive Layered Extraction, RecSys 2020")                 \
+    X(SINGLE, single, "Single", "baseline: a separate model for each scenario")                    \
+    X(MIXED, mixed, "Mixed", "baseline: one model, the scenario as a feature")                     \
+    X(HMOE, hmoe, "HMoE", "Li et al., Hierarchical Mixture of Experts, CIKM 2020")                 \
+    X(CROSS_STITCH, cross_stitch, "Cross-stitch",                                                  \
+      "Misra et al., Cross-stitch Networks, CVPR 2016")                                            \
+    X(STAR, star, "STAR", "Sheng et al., Star Topology Adaptive Recommender, CIKM 2021")           \
+    X(PEPNET, pepnet, "PEPNet",                                                                    \
+      "Chang et al., Parameter and Embedding Personalized Network, KDD 2023")
 
 /* From x to the logits: [T × 1] of the row's own scenario, or [M·T × 1] with all heads. */
 #define X(symbol, name, title, source) \

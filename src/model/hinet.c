@@ -6,10 +6,13 @@
 #include "base/memory.h"
 #include "model/blocks.h"
 
-/* What a scenario layer makes of a row: G [1 × d] (or none), S [M × d] and the SAN table. */
+/* What a scenario layer makes of a row: G [1 × d] (or none), S [M × d] and SAN's weights. */
 typedef struct extraction {
-    hn_value g, s, san;
+    hn_value g, s;
+    hn_san san;
 } extraction;
+
+static const hn_san NO_SAN = {.table = {-1}, .row = {-1}};
 
 static const char *level_name(char *buffer, size_t n, const char *name, int32_t level) {
     if (level == 1)
@@ -26,25 +29,27 @@ static extraction extract(hn_graph *graph, const hn_config_model *config, hn_val
     return (extraction){
         .g = config->shared_expert ? hn_groups(graph, all, m, 1) : HN_NONE, /* G = SEI_shared(x) */
         .s = hn_groups(graph, all, 0, m),                                   /* S_i = SEI_i(x) */
-        .san = config->san && m > 1 ? hn_block_san(graph, config, "san") : HN_NONE,
+        .san = config->san && m > 1 ? hn_block_san(graph, config, "san") : NO_SAN,
     };
 }
 
 /* C_i of the row's own scenario: concat(G, S_i, A_i). */
-static hn_value own_of(hn_graph *graph, const extraction *layer) {
+static hn_value own_of(hn_graph *graph, const hn_config_model *config, const extraction *layer) {
     hn_value parts[3];
     int32_t n = 0;
     if (layer->g.id >= 0) parts[n++] = layer->g;
     parts[n++] = hn_select(graph, layer->s, 0, 1);
-    if (layer->san.id >= 0) parts[n++] = hn_block_attend(graph, layer->san, layer->s);
+    if (layer->san.table.id >= 0)
+        parts[n++] = hn_block_attend(graph, config, &layer->san, layer->s);
     return n == 1 ? parts[0] : hn_concat(graph, parts, n);
 }
 
 /* C_j of every scenario: [M × width]. */
-static hn_value all_of(hn_graph *graph, const extraction *layer) {
+static hn_value all_of(hn_graph *graph, const hn_config_model *config, const extraction *layer) {
     const int32_t m = hn_graph_scenarios(graph);
-    const hn_value a =
-        layer->san.id >= 0 ? hn_block_attend_all(graph, layer->san, layer->s) : HN_NONE;
+    const hn_value a = layer->san.table.id >= 0
+                           ? hn_block_attend_all(graph, config, &layer->san, layer->s)
+                           : HN_NONE;
     hn_value *parts = hn_alloc(3 * (size_t)m, sizeof *parts);
     if (!parts) return hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
     int32_t n = 0;
@@ -67,8 +72,8 @@ static extraction deeper(hn_graph *graph, const hn_config_model *config, const e
     level_name(san, sizeof san, "san", level);
     return (extraction){
         .g = before->g.id >= 0 ? hn_block_sei(graph, config, shared, before->g, 1) : HN_NONE,
-        .s = hn_block_sei(graph, config, sei, all_of(graph, before), 1),
-        .san = before->san.id >= 0 ? hn_block_san(graph, config, san) : HN_NONE,
+        .s = hn_block_sei(graph, config, sei, all_of(graph, config, before), 1),
+        .san = before->san.table.id >= 0 ? hn_block_san(graph, config, san) : NO_SAN,
     };
 }
 
@@ -81,7 +86,7 @@ hn_value hn_model_hinet(hn_graph *graph, const hn_config_model *config) {
         extraction layer = extract(graph, config, x);
         for (int32_t level = 2; level <= config->scenario_levels; level++)
             layer = deeper(graph, config, &layer, level);
-        c = own_of(graph, &layer); /* C_i = concat(G, S_i, A_i) */
+        c = own_of(graph, config, &layer); /* C_i = concat(G, S_i, A_i) */
     }
     const hn_value h = hn_block_cgc(graph, config, c, across,
                                     heads); /* h_ij = Σ_k softmax(W_ij C_i)_k · Q_k(C_i) */

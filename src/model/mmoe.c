@@ -15,19 +15,24 @@ static hn_value mix(hn_graph *graph, hn_value gate, hn_value experts) {
     return mixed;
 }
 
-hn_value hn_model_mmoe(hn_graph *graph, const hn_config_model *config) {
-    const hn_value x = hn_block_input(graph, config, false);
+hn_value hn_block_mmoe(hn_graph *graph, const hn_config_model *config, hn_value x, hn_heads heads) {
     const hn_value q = hn_block_bank(graph, x,
                                      &(hn_bank){.name = "experts",
                                                 .units = &config->expert_units,
                                                 .n = config->experts,
-                                                .dropout = config->expert_dropout});
+                                                .dropout = config->expert_dropout,
+                                                .expert = config});
     const hn_value g = hn_block_gate(graph, x,
                                      &(hn_gate){.name = "experts.gate",
                                                 .title = "task",
-                                                .n = hn_graph_tasks(graph),
+                                                .n = hn_heads_count(graph, heads),
                                                 .experts = config->experts,
-                                                .by_scenario = true});
-    const hn_value h = mix(graph, g, q); /* h_ij = Σ_k softmax(W_ij x + b_ij)_k · Q_k(x) */
-    return hn_block_tower(graph, config, h, HN_HEADS_OWN);
+                                                .by_scenario = heads == HN_HEADS_OWN});
+    return mix(graph, g, q); /* h_ij = Σ_k softmax(W_ij x + b_ij)_k · Q_k(x) */
+}
+
+hn_value hn_model_mmoe(hn_graph *graph, const hn_config_model *config) {
+    const hn_value x = hn_block_input(graph, config, false);
+    return hn_block_tower(graph, config, hn_block_mmoe(graph, config, x, HN_HEADS_OWN),
+                          HN_HEADS_OWN);
 }

@@ -34,7 +34,8 @@ hn_status hn_model_record(hn_graph **out, const hn_layout *layout, const hn_conf
     if (config->kind != HN_MODEL_HINET) own.compat = (hn_config_compat){0};
     hn_graph *graph = NULL;
     HN_TRY(hn_graph_create(&graph, layout, err));
-    const hn_value logits = model->build(graph, &own);
+    const hn_value logits =
+        hn_block_wide(graph, &own, model->build(graph, &own), own.compat.all_heads);
     hn_output(graph, logits, own.compat.all_heads);
     const hn_status status = hn_graph_status(graph, err);
     if (status != HN_OK)

@@ -7,6 +7,7 @@ hn_value hn_model_shared_bottom(hn_graph *graph, const hn_config_model *config) 
                                      &(hn_bank){.name = "bottom",
                                                 .units = &config->bottom_units,
                                                 .n = 1,
-                                                .dropout = config->expert_dropout});
+                                                .dropout = config->expert_dropout,
+                                                .expert = config});
     return hn_block_tower(graph, config, h, HN_HEADS_OWN);
 }

@@ -9,6 +9,7 @@ hn_value hn_model_single(hn_graph *graph, const hn_config_model *config) {
                                                 .units = &config->bottom_units,
                                                 .n = 1,
                                                 .by_scenario = true,
-                                                .dropout = config->expert_dropout});
+                                                .dropout = config->expert_dropout,
+                                                .expert = config});
     return hn_block_tower(graph, config, h, HN_HEADS_OWN);
 }

@@ -28,7 +28,8 @@ static hn_value bank(const cgc *c, const char *suffix, hn_value x, int32_t group
                                     .units = &c->config->task_units,
                                     .n = c->first ? groups * experts : experts,
                                     .by_scenario = by_scenario,
-                                    .dropout = c->config->expert_dropout});
+                                    .dropout = c->config->expert_dropout,
+                                    .expert = c->config});
 }
 
 /* [n_heads·task_own + n_shared·task_shared × d]: own experts of every head, then the shared. */

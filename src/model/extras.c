@@ -1,0 +1,97 @@
+/* Parts that any model may have: a wide part beside the network, and gates on the towers
+ * (PPNet of PEPNet, KDD 2023). Both read x from the graph, so that a model's file need not
+ * know of them; each is an option, off by default. */
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "model/blocks.h"
+
+hn_value hn_block_columns(hn_graph *graph, hn_value x, int32_t first, int32_t count) {
+    const hn_shape shape = hn_value_shape(graph, x);
+    const hn_value columns = hn_reshape(graph, x, shape.groups * shape.cols, 1);
+    return hn_reshape(graph, hn_groups(graph, columns, first, count), 1, count);
+}
+
+/* [T × cols] for the T heads of each of the M scenarios. */
+static hn_value repeat(hn_graph *graph, hn_value of_tasks, int32_t times) {
+    if (times == 1) return of_tasks;
+    const hn_shape shape = hn_value_shape(graph, of_tasks);
+    hn_value *parts = hn_alloc((size_t)times, sizeof *parts);
+    if (!parts) return hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
+    for (int32_t i = 0; i < times; i++) parts[i] = of_tasks;
+    const hn_value all = hn_concat(graph, parts, times);
+    hn_free(parts);
+    return hn_reshape(graph, all, times * shape.groups, shape.cols);
+}
+
+/* ---- The wide part: logit += x·V ---------------------------------------------------------- */
+
+/* V is the same for all scenarios (one matrix) or of each cell. */
+static hn_value wide_logits(hn_graph *graph, hn_value x, bool by_cell, bool all_heads) {
+    const int32_t d = hn_value_shape(graph, x).cols, m = hn_graph_scenarios(graph),
+                  tasks = hn_graph_tasks(graph);
+    if (by_cell && !all_heads)
+        return hn_linear_scenario(graph, x, hn_param(graph, "wide.w", m, d, tasks, 1, HN_INIT_ZERO),
+                                  HN_NONE, HN_ACT_NONE);
+    const int32_t heads = by_cell ? m * tasks : tasks;
+    const hn_value v = hn_param(graph, "wide.w", 1, d, heads, 1, HN_INIT_ZERO);
+    return repeat(graph, hn_linear(graph, x, v, HN_NONE, HN_ACT_NONE),
+                  all_heads && !by_cell ? m : 1);
+}
+
+hn_value hn_block_wide(hn_graph *graph, const hn_config_model *config, hn_value logits,
+                       bool all_heads) {
+    if (config->wide == HN_WIDE_NONE) return logits;
+    const hn_shape shape = hn_value_shape(graph, logits);
+    const hn_value wide =
+        wide_logits(graph, hn_graph_x(graph), config->wide == HN_WIDE_CELL, all_heads);
+    return hn_sum_of(graph, logits, hn_reshape(graph, wide, shape.groups, shape.cols));
+}
+
+/* ---- Gates on the towers ------------------------------------------------------------------- */
+
+/* The id input of a side with the most rows: the user's or the item's own id; NULL: none. */
+static const hn_input *id_of(const hn_layout *layout, hn_side side) {
+    const hn_input *found = NULL;
+    for (int32_t i = 0; i < layout->n_inputs; i++) {
+        const hn_input *input = &layout->inputs[i];
+        if (input->kind != HN_INPUT_ID || input->side != side) continue;
+        if (!found || layout->tables[input->table].rows > layout->tables[found->table].rows)
+            found = input;
+    }
+    return found;
+}
+
+hn_value hn_block_prior(hn_graph *graph, const hn_config_model *config) {
+    const hn_value x = hn_graph_x(graph);
+    const hn_layout *layout = hn_graph_layout(graph);
+    hn_value parts[4] = {hn_stop(graph, x)};
+    int32_t n = 1;
+    for (int32_t i = 0; i < 2; i++) {
+        const hn_input *id = id_of(layout, i ? HN_SIDE_ITEM : HN_SIDE_USER);
+        if (id) parts[n++] = hn_block_columns(graph, x, id->column, id->width);
+    }
+    const hn_value e = hn_param(graph, "tower.gate.e", 1, hn_graph_scenarios(graph), 1,
+                                config->scenario_width, HN_INIT_NORMAL);
+    parts[n++] = hn_pick(graph, e);
+    return hn_concat(graph, parts, n); /* z = (stop(x), x_user, x_item, e_i) */
+}
+
+hn_value hn_block_tower_gate(hn_graph *graph, const hn_config_model *config, hn_value h, hn_value z,
+                             int32_t level) {
+    const hn_shape shape = hn_value_shape(graph, h);
+    const int32_t tasks = hn_graph_tasks(graph);
+    char name[32];
+    snprintf(name, sizeof name, "tower.gate.%d", level);
+    const hn_value a = hn_block_layer(
+        graph, z,
+        &(hn_layer){
+            .name = name, .suffix = "1", .n = 1, .cols = config->tower_gate, .act = HN_ACT_RELU});
+    const hn_value s = hn_block_layer(
+        graph, a,
+        &(hn_layer){
+            .name = name, .suffix = "2", .n = tasks, .cols = shape.cols, .act = HN_ACT_SIGMOID});
+    /* δ = 2σ(relu(z·W₁ + b₁)·W₂ + b₂) */
+    const hn_value delta = repeat(graph, hn_affine(graph, s, 2, 0), shape.groups / tasks);
+    return hn_product_of(graph, h, delta);
+}
