@@ -77,13 +77,18 @@ void hn_op_mix_backward(hn_context *context, int32_t step) {
         }
 }
 
-/* pick: y = row `scenario` of a table; its gradient is the sum over the scenario's rows. */
+/* pick: y = row `scenario` of a table, or its only row; its gradient is the sum over the rows
+ * that picked it. */
+static hn_real *picked(const hn_context *context, hn_view table, int32_t r) {
+    return table.rows == 1 ? table.at
+                           : table.at + context->rows->scenario[context->first + r] * table.ld;
+}
+
 void hn_op_pick_forward(hn_context *context, int32_t step) {
     const hn_step *s = hn_step_of(context, step);
     const hn_view t = hn_at(context, s->in[0]), y = hn_at(context, s->out);
     for (int32_t r = 0; r < y.rows; r++)
-        memcpy(y.at + r * y.ld, t.at + context->rows->scenario[context->first + r] * t.ld,
-               (size_t)y.width * sizeof *y.at);
+        memcpy(y.at + r * y.ld, picked(context, t, r), (size_t)y.width * sizeof *y.at);
 }
 
 void hn_op_pick_backward(hn_context *context, int32_t step) {
@@ -93,8 +98,7 @@ void hn_op_pick_backward(hn_context *context, int32_t step) {
     const hn_view dt = hn_grad_in(context, s->in[0], -1, NULL);
     if (!dt.at) return;
     for (int32_t r = 0; r < dy.rows; r++)
-        hn_add(dy.width, dy.at + r * dy.ld,
-               dt.at + context->rows->scenario[context->first + r] * dt.ld);
+        hn_add(dy.width, dy.at + r * dy.ld, picked(context, dt, r));
 }
 
 /* select: y = groups first + scenario·count … of x. */

@@ -215,6 +215,28 @@ static void oracle_batch(const operand *a, const operand *b, int32_t scenario, d
     }
 }
 
+/* Two matrices, taken in turn by the six of three scenarios and two groups: (W_i ⊙ W)[g],
+ * here with one input of 1 so that y is a row of the product itself. */
+static hn_value build_product_batches(hn_graph *g, hn_value x) {
+    hn_value own = named(g, weight(g, "own", 2 * SCENARIOS, 1, 1, 4), "a");
+    hn_value shared = named(g, weight(g, "shared", 2, 1, 1, 4), "b");
+    hn_value one = hn_affine(g, features(g, x, "h", 2, 1), 0, 1);
+    return hn_linear_scenario(g, one, hn_product_of(g, own, shared), HN_NONE, HN_ACT_NONE);
+}
+static void oracle_batches(const operand *a, const operand *b, int32_t scenario, double *y) {
+    for (int i = 0; i < 8; i++) y[i] = a->at[8 * scenario + i] * b->at[i];
+}
+
+/* A table of one row is picked by all. */
+static hn_value build_pick_one(hn_graph *g, hn_value x) {
+    (void)x;
+    return hn_pick(g, named(g, hn_param(g, "t", 1, 1, 2, 3, HN_INIT_NORMAL), "a"));
+}
+static void oracle_pick_one(const operand *a, const operand *b, int32_t scenario, double *y) {
+    (void)b, (void)scenario;
+    for (int c = 0; c < 6; c++) y[c] = a->at[c];
+}
+
 #define ACTIVATION(kind, symbol, formula)                                                        \
     static hn_value build_##kind(hn_graph *g, hn_value x) {                                      \
         return hn_activate(g, named(g, features(g, x, "h", 2, 3), "a"), HN_ACT_##symbol);        \
@@ -230,6 +252,48 @@ ACTIVATION(relu, RELU, v > 0 ? v : 0)
 ACTIVATION(sigmoid, SIGMOID, 1 / (1 + exp(-v)))
 ACTIVATION(tanh, TANH, tanh(v))
 ACTIVATION(silu, SILU, v / (1 + exp(-v)))
+ACTIVATION(gelu, GELU,
+           v / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (v + 0.044715 * v * v * v))))
+
+static hn_value build_dot(hn_graph *g, hn_value x) {
+    return hn_dot_of(g, named(g, features(g, x, "g", 3, 4), "a"),
+                     named(g, features(g, x, "h", 3, 4), "b"));
+}
+static void oracle_dot(const operand *a, const operand *b, int32_t scenario, double *y) {
+    (void)scenario;
+    for (int group = 0; group < 3; group++) {
+        y[group] = 0;
+        for (int c = 0; c < 4; c++) y[group] += a->at[group * 4 + c] * b->at[group * 4 + c];
+    }
+}
+static hn_value build_dot_itself(hn_graph *g, hn_value x) {
+    const hn_value a = named(g, features(g, x, "g", 2, 3), "a");
+    return hn_dot_of(g, a, a);
+}
+static void oracle_dot_itself(const operand *a, const operand *b, int32_t scenario, double *y) {
+    (void)b, (void)scenario;
+    for (int group = 0; group < 2; group++) {
+        y[group] = 0;
+        for (int c = 0; c < 3; c++) y[group] += a->at[group * 3 + c] * a->at[group * 3 + c];
+    }
+}
+
+/* 4 comes after 1, 1 after 3, 3 after 0; 2 after 3 too; 5 alone. */
+static const int32_t joint_before[6] = {-1, 3, 3, 0, 1, -1};
+static hn_value build_joint(hn_graph *g, hn_value x) {
+    const hn_value h = hn_affine(g, features(g, x, "h", 3, 2), 4, 0.5);
+    return hn_joint(g, named(g, h, "a"), joint_before);
+}
+static double logit_of_both(double p, double q) { return log(p * q) - log1p(-p * q); }
+static void oracle_joint(const operand *a, const operand *b, int32_t scenario, double *y) {
+    static const int order[] = {0, 5, 3, 1, 2, 4};
+    (void)b, (void)scenario;
+    for (int i = 0; i < 6; i++) {
+        const int c = order[i], before = joint_before[c];
+        y[c] = before < 0 ? a->at[c]
+                          : logit_of_both(1 / (1 + exp(-y[before])), 1 / (1 + exp(-a->at[c])));
+    }
+}
 
 static hn_value build_affine(hn_graph *g, hn_value x) {
     return hn_affine(g, named(g, features(g, x, "h", 2, 3), "a"), -1.5, 0.25);
@@ -272,6 +336,9 @@ static const op_case CASES[] = {
     {"softmax of a table, pick", build_table, oracle_table},
     {"mix", build_mix, oracle_mix},
     {"mix by index", build_mix_index, oracle_mix_index},
+    {"dot", build_dot, oracle_dot},
+    {"dot with itself", build_dot_itself, oracle_dot_itself},
+    {"joint", build_joint, oracle_joint},
     {"select", build_select, oracle_select},
     {"concat", build_concat, oracle_concat},
     {"views", build_views, oracle_views},
@@ -283,10 +350,13 @@ static const op_case CASES[] = {
     {"product with a row", build_product_row, oracle_product_same},
     {"product by group", build_product_group, oracle_product_group},
     {"product over a batch", build_product_batch, oracle_batch},
+    {"product of batches", build_product_batches, oracle_batches},
+    {"pick of one row", build_pick_one, oracle_pick_one},
     {"relu", build_relu, oracle_relu},
     {"sigmoid", build_sigmoid, oracle_sigmoid},
     {"tanh", build_tanh, oracle_tanh},
     {"silu", build_silu, oracle_silu},
+    {"gelu", build_gelu, oracle_gelu},
     {"affine", build_affine, oracle_affine},
     {"norm", build_norm, oracle_norm},
     {"stop", build_stop, oracle_stop},

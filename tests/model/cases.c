@@ -54,6 +54,73 @@ static void ple_dropout(hn_config_model *c) {
 static void single(hn_config_model *c) { c->kind = HN_MODEL_SINGLE; }
 static void mixed(hn_config_model *c) { c->kind = HN_MODEL_MIXED; }
 static void mixed_dropout(hn_config_model *c) { c->kind = HN_MODEL_MIXED, dropouts(c); }
+static void hmoe(hn_config_model *c) { c->kind = HN_MODEL_HMOE; }
+static void hmoe_plain(hn_config_model *c) { plain_sizes(c), c->kind = HN_MODEL_HMOE; }
+static void hmoe_dropout(hn_config_model *c) { c->kind = HN_MODEL_HMOE, dropouts(c); }
+static void cross_stitch(hn_config_model *c) { c->kind = HN_MODEL_CROSS_STITCH; }
+static void cross_stitch_half(hn_config_model *c) {
+    c->kind = HN_MODEL_CROSS_STITCH, c->stitch_diagonal = 0.5, c->bottom_units.n = 1;
+}
+static void cross_stitch_dropout(hn_config_model *c) {
+    c->kind = HN_MODEL_CROSS_STITCH, dropouts(c);
+}
+static void star(hn_config_model *c) { c->kind = HN_MODEL_STAR; }
+static void star_no_units(hn_config_model *c) {
+    c->kind = HN_MODEL_STAR, c->tower_units.n = c->auxiliary_units.n = 0;
+}
+static void star_dropout(hn_config_model *c) { c->kind = HN_MODEL_STAR, dropouts(c); }
+static void pepnet(hn_config_model *c) { c->kind = HN_MODEL_PEPNET; }
+static void pepnet_no_units(hn_config_model *c) {
+    c->kind = HN_MODEL_PEPNET, c->tower_units.n = 0, c->gate_width = 1;
+}
+static void pepnet_dropout(hn_config_model *c) { c->kind = HN_MODEL_PEPNET, dropouts(c); }
+
+static void hinet_plus(hn_config_model *c) {
+    c->kind = HN_MODEL_HINET_PLUS;
+    c->san_input = HN_SAN_USER, c->tower_gate = 3, c->wide = HN_WIDE_CELL;
+    c->expert_norm = true, c->activation = HN_ACTIVATION_SILU;
+}
+static void hinet_plus_levels(hn_config_model *c) {
+    hinet_plus(c), c->scenario_levels = 3, c->task_levels = 2;
+    c->san_input = HN_SAN_ROW, c->activation = HN_ACTIVATION_GELU, c->wide = HN_WIDE_TASK;
+}
+static void hinet_plus_dropout(hn_config_model *c) { hinet_plus(c), dropouts(c); }
+static void hinet_plus_across(hn_config_model *c) { hinet_plus(c), across_levels(c); }
+static void san_user(hn_config_model *c) { c->san_input = HN_SAN_USER; }
+static void san_row(hn_config_model *c) { c->san_input = HN_SAN_ROW; }
+static void san_row_levels(hn_config_model *c) {
+    c->san_input = HN_SAN_ROW, c->scenario_levels = 2;
+}
+static void san_row_script(hn_config_model *c) {
+    san_row_levels(c), c->compat.san_softmax_all = c->compat.san_mlp = true;
+}
+static void tower_gate(hn_config_model *c) { c->tower_gate = 4; }
+static void tower_gate_all_heads(hn_config_model *c) { c->tower_gate = 2, all_heads(c); }
+static void tower_gate_no_units(hn_config_model *c) { c->tower_gate = 2, no_tower_units(c); }
+static void expert_norm(hn_config_model *c) { c->expert_norm = true; }
+static void silu(hn_config_model *c) { c->activation = HN_ACTIVATION_SILU; }
+static void gelu(hn_config_model *c) { c->activation = HN_ACTIVATION_GELU; }
+static void wide_task(hn_config_model *c) { c->wide = HN_WIDE_TASK; }
+static void wide_cell(hn_config_model *c) { c->wide = HN_WIDE_CELL; }
+static void wide_task_all_heads(hn_config_model *c) { wide_task(c), all_heads(c); }
+static void wide_cell_all_heads(hn_config_model *c) { wide_cell(c), all_heads(c); }
+static void wide_script(hn_config_model *c) { wide_cell(c), script(c); }
+/* Each option with the rivals. */
+static void options_of_rivals(hn_config_model *c) {
+    c->tower_gate = 3, c->wide = HN_WIDE_CELL;
+    c->expert_norm = true, c->activation = HN_ACTIVATION_SILU;
+}
+static void shared_bottom_options(hn_config_model *c) { shared_bottom(c), options_of_rivals(c); }
+static void mmoe_options(hn_config_model *c) { mmoe(c), options_of_rivals(c); }
+static void ple_options(hn_config_model *c) { ple_levels(c), options_of_rivals(c); }
+static void single_options(hn_config_model *c) { single(c), options_of_rivals(c); }
+static void mixed_options(hn_config_model *c) {
+    mixed(c), options_of_rivals(c), c->wide = HN_WIDE_TASK;
+}
+static void hmoe_options(hn_config_model *c) { hmoe(c), options_of_rivals(c); }
+static void cross_stitch_options(hn_config_model *c) { cross_stitch(c), options_of_rivals(c); }
+static void star_options(hn_config_model *c) { star(c), options_of_rivals(c); }
+static void pepnet_options(hn_config_model *c) { pepnet(c), options_of_rivals(c); }
 
 #define CASE(name) \
     { #name, name }
@@ -98,6 +165,46 @@ const model_case model_cases[] = {
     CASE(single),
     CASE(mixed),
     CASE(mixed_dropout),
+    CASE(hinet_plus),
+    CASE(hinet_plus_levels),
+    CASE(hinet_plus_dropout),
+    CASE(hinet_plus_across),
+    CASE(san_user),
+    CASE(san_row),
+    CASE(san_row_levels),
+    CASE(san_row_script),
+    CASE(tower_gate),
+    CASE(tower_gate_all_heads),
+    CASE(tower_gate_no_units),
+    CASE(expert_norm),
+    CASE(silu),
+    CASE(gelu),
+    CASE(wide_task),
+    CASE(wide_cell),
+    CASE(wide_task_all_heads),
+    CASE(wide_cell_all_heads),
+    CASE(wide_script),
+    CASE(shared_bottom_options),
+    CASE(mmoe_options),
+    CASE(ple_options),
+    CASE(single_options),
+    CASE(mixed_options),
+    CASE(hmoe_options),
+    CASE(cross_stitch_options),
+    CASE(star_options),
+    CASE(pepnet_options),
+    CASE(hmoe),
+    CASE(hmoe_plain),
+    CASE(hmoe_dropout),
+    CASE(cross_stitch),
+    CASE(cross_stitch_half),
+    CASE(cross_stitch_dropout),
+    CASE(star),
+    CASE(star_no_units),
+    CASE(star_dropout),
+    CASE(pepnet),
+    CASE(pepnet_no_units),
+    CASE(pepnet_dropout),
 };
 const size_t n_model_cases = sizeof model_cases / sizeof *model_cases;
 
@@ -118,6 +225,9 @@ hn_config_model model_case_config(const model_case *row) {
         .task_levels = 1,
         .bottom_units = {{8, 5}, 2},
         .tower_units = {{5, 3}, 2},
+        .auxiliary_units = {{4}, 1},
+        .stitch_diagonal = 0.9,
+        .gate_width = 3,
     };
     row->set(&config);
     return config;
@@ -132,8 +242,12 @@ static void shake(model *m, uint64_t seed) {
 hn_status model_make(model *out, const hn_layout *layout, const hn_config_model *config,
                      hn_mode mode, uint64_t seed, hn_error *err) {
     *out = (model){0};
-    hn_status status = hn_model_record(&out->graph, layout, config, err);
-    if (status == HN_OK) status = hn_plan_create(&out->plan, out->graph, mode, err);
+    HN_TRY(hn_model_record(&out->graph, layout, config, err));
+    return model_plan(out, mode, seed, err);
+}
+
+hn_status model_plan(model *out, hn_mode mode, uint64_t seed, hn_error *err) {
+    hn_status status = hn_plan_create(&out->plan, out->graph, mode, err);
     if (status == HN_OK) status = hn_params_create(&out->params, out->plan, err);
     if (status != HN_OK) {
         model_free(out);

@@ -24,6 +24,8 @@ typedef struct model {
 } model;
 hn_status model_make(model *out, const hn_layout *layout, const hn_config_model *config,
                      hn_mode mode, uint64_t seed, hn_error *err);
+/* The same of a recorded m->graph, the rest zeroed. On failure m is freed whole. */
+hn_status model_plan(model *m, hn_mode mode, uint64_t seed, hn_error *err);
 void model_free(model *m);
 
 #endif

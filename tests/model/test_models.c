@@ -76,9 +76,11 @@ static void test_dropout_only_in_training(void **state) {
     hn_error err = {0};
     fixture f;
     fixture_make(&f, ROWS, 3, TASKS, 9);
-    const char *const names[] = {"dropouts", "sei_dropout", "ple_dropout", "mixed_dropout"};
+    const char *const names[] = {"dropouts",      "sei_dropout",   "ple_dropout",
+                                 "mixed_dropout", "hmoe_dropout",  "cross_stitch_dropout",
+                                 "star_dropout",  "pepnet_dropout"};
     for (size_t i = 0; i < n_model_cases; i++)
-        for (size_t k = 0; k < 4; k++) {
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
             if (strcmp(model_cases[i].name, names[k]) != 0) continue;
             const hn_config_model config = model_case_config(&model_cases[i]);
             model m;
@@ -155,6 +157,8 @@ static void test_gates(void **state) {
     check_gate("ple_levels", "gate.task", 6, 3, 1);
     check_gate("ple_levels", "gate.task.3", 2, 3, 1);
     check_gate("all_heads", "gate.task", 6, 3, 1);
+    check_gate("hmoe", "gate.task", 6, 3, 1);
+    check_gate("hmoe", "gate.scenario", 2, 3, 1);
 }
 
 /* What A takes from others: rows of the table sum to 1 (less in the script's form), the own
@@ -313,7 +317,8 @@ static void test_compat_is_hinets(void **state) {
     hn_error err = {0};
     fixture f;
     fixture_make(&f, ROWS, 3, TASKS, 9);
-    const char *const names[] = {"shared_bottom", "mmoe", "ple", "ple_levels", "single", "mixed"};
+    const char *const names[] = {"shared_bottom", "mmoe", "ple",          "ple_levels", "single",
+                                 "mixed",         "hmoe", "cross_stitch", "star",       "pepnet"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         model plain, switched;
         hn_config_model config = model_case_config(find_case(names[i]));
@@ -340,7 +345,8 @@ static hn_status make_and_free(void *user, hn_error *err) {
 
 static void test_every_allocation_may_fail(void **state) {
     (void)state;
-    const char *const names[] = {"both_levels", "script", "ple_levels", "mmoe", "single", "mixed"};
+    const char *const names[] = {"both_levels", "script", "ple_levels",   "mmoe", "single",
+                                 "mixed",       "hmoe",   "cross_stitch", "star", "pepnet"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         model_case row = *find_case(names[i]);
         assert_true(support_fail_each(HN_FAULT_ALLOC, make_and_free, &row) > 20);
