@@ -35,21 +35,22 @@ static double right_scale(double a, double b, double y) {
 static double right_mul(double a, double b, double y) { return (void)y, a * b; }
 static double right_mul_add(double a, double b, double y) { return y + a * b; }
 
-#define FORWARD(ACT)                                                                          \
-    static void forward_##ACT(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {    \
-        (void)b;                                                                              \
-        memcpy(y, a, (size_t)n * sizeof *y);                                                  \
-        hn_act_forward(HN_ACT_##ACT, 1, n, y, n);                                             \
-    }                                                                                         \
-    static void backward_##ACT(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {   \
-        (void)b;                                                                              \
-        hn_act_backward(HN_ACT_##ACT, 1, n, a, HN_ACT_##ACT == HN_ACT_SILU ? a : NULL, y, n); \
+#define FORWARD(ACT)                                                                            \
+    static void forward_##ACT(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {      \
+        (void)b;                                                                                \
+        memcpy(y, a, (size_t)n * sizeof *y);                                                    \
+        hn_act_forward(HN_ACT_##ACT, 1, n, y, n);                                               \
+    }                                                                                           \
+    static void backward_##ACT(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {     \
+        (void)b;                                                                                \
+        hn_act_backward(HN_ACT_##ACT, 1, n, a, (HN_ACT_##ACT) >= HN_ACT_SILU ? a : NULL, y, n); \
     }
 FORWARD(NONE)
 FORWARD(RELU)
 FORWARD(SIGMOID)
 FORWARD(TANH)
 FORWARD(SILU)
+FORWARD(GELU)
 
 static double right_none(double a, double b, double y) { return (void)b, (void)y, a; }
 static double right_relu(double a, double b, double y) { return (void)b, (void)y, fmax(a, 0); }
@@ -69,6 +70,16 @@ static double back_silu(double a, double b, double y) {
     return (void)b, y * (s + a * s * (1 - s));
 }
 
+static const double GELU_SCALE = 1.5957691216057308, GELU_CUBE = 0.044715; /* 2√(2/π) */
+static double right_gelu(double a, double b, double y) {
+    return (void)b, (void)y, a / 2 * (1 + tanh(GELU_SCALE / 2 * (a + GELU_CUBE * a * a * a)));
+}
+static double back_gelu(double a, double b, double y) {
+    const double t = tanh(GELU_SCALE / 2 * (a + GELU_CUBE * a * a * a));
+    return (void)b,
+           y * ((1 + t) / 2 + a / 2 * (1 - t * t) * GELU_SCALE / 2 * (1 + 3 * GELU_CUBE * a * a));
+}
+
 static const loop LOOPS[] = {
     {"add", run_add, right_add},
     {"axpy", run_axpy, right_axpy},
@@ -80,11 +91,13 @@ static const loop LOOPS[] = {
     {"sigmoid", forward_SIGMOID, right_sigmoid},
     {"tanh", forward_TANH, right_tanh},
     {"silu", forward_SILU, right_silu},
+    {"gelu", forward_GELU, right_gelu},
     {"no activation, backward", backward_NONE, back_none},
     {"relu, backward", backward_RELU, back_relu},
     {"sigmoid, backward", backward_SIGMOID, back_sigmoid},
     {"tanh, backward", backward_TANH, back_tanh},
     {"silu, backward", backward_SILU, back_silu},
+    {"gelu, backward", backward_GELU, back_gelu},
 };
 enum { N_LOOPS = sizeof LOOPS / sizeof *LOOPS };
 
@@ -174,7 +187,7 @@ static void check_act_rows(hn_act act, int64_t rows, int64_t cols, int64_t gap) 
 
 static void test_activations_of_rows(void **state) {
     (void)state;
-    for (int32_t act = HN_ACT_NONE; act <= HN_ACT_SILU; act++) {
+    for (int32_t act = HN_ACT_NONE; act <= HN_ACT_GELU; act++) {
         for (int32_t i = 0; i < 20; i++) {
             check_act_rows((hn_act)act, oracle_integer(0, 9), oracle_integer(1, 70),
                            i & 1 ? oracle_integer(1, 9) : 0);
@@ -185,7 +198,7 @@ static void test_activations_of_rows(void **state) {
 /* NaN must come through, or nobody would notice that a model is broken. */
 static void test_activations_keep_nan(void **state) {
     (void)state;
-    for (int32_t act = HN_ACT_NONE; act <= HN_ACT_SILU; act++) {
+    for (int32_t act = HN_ACT_NONE; act <= HN_ACT_GELU; act++) {
         hn_real y[20];
         for (int32_t i = 0; i < 20; i++) y[i] = (hn_real)NAN;
         hn_act_forward((hn_act)act, 2, 9, y, 10);
