@@ -22,8 +22,9 @@ static void catch_signals(void) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = SIG_IGN; /* a closed pipe is seen where it is written */
+    action.sa_handler = SIG_IGN; /* a closed pipe, a limit of size: seen where it is written */
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL);
 }
 
 static int report_failure(hn_status status, const hn_error *err) {

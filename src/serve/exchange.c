@@ -1,5 +1,6 @@
 /* What is done to an exchange without knowing HTTP's library: JSON answers, and the reading of
  * header values. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,28 @@ void hn_answer_error(hn_exchange *exchange, int32_t status, const char *text) {
     json_decref(json);
 }
 
+/* ---- Traces ------------------------------------------------------------------------------ */
+
+static unsigned long long draw(uint64_t *random) { /* splitmix64 */
+    uint64_t z = *random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+void hn_trace_take(char out[HN_TRACE_BYTES + 1], const char *received, uint64_t *random) {
+    if (hn_trace_is_valid(received)) {
+        memcpy(out, received, HN_TRACE_BYTES + 1);
+        return;
+    }
+    const unsigned long long high = draw(random), low = draw(random) | 1, span = draw(random) | 1;
+    snprintf(out, HN_TRACE_BYTES + 1, "00-%016llx%016llx-%016llx-00", high, low, span);
+}
+
+void hn_trace_continue(char out[HN_TRACE_BYTES + 1], const char *trace, uint64_t *random) {
+    snprintf(out, HN_TRACE_BYTES + 1, "%.36s%016llx%.3s", trace, draw(random) | 1, trace + 52);
+}
+
 /* W3C: 00-TRACE-SPAN-FLAGS in lower-case hex, neither id all zeros. */
 bool hn_trace_is_valid(const char *text) {
     static const char hex[] = "0123456789abcdef";
@@ -34,6 +57,8 @@ bool hn_trace_is_valid(const char *text) {
            strspn(text + 3, "0") < 32 && text[35] == '-' && strspn(text + 36, hex) == 16 &&
            strspn(text + 36, "0") < 16 && text[52] == '-' && strspn(text + 53, hex) == 2;
 }
+
+/* ---- Header values ----------------------------------------------------------------------- */
 
 /* A whole number at most `most`; false when the text is none. */
 bool hn_whole_parse(int64_t *out, const char *text, int64_t most) {

@@ -297,7 +297,7 @@ void hn_front_drain(hn_front *f, double seconds) {
         const struct timespec pause = {.tv_nsec = 10000000};
         nanosleep(&pause, NULL);
         hn_http_counts_get(&counts, f->http);
-    } while (counts.open > 0 && hn_now_ns() < end);
+    } while ((counts.listening || counts.open > 0) && hn_now_ns() < end);
 }
 
 /* Order: the surface must outlive the workers, which wake its connections; and its thread may

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -27,7 +28,7 @@ enum {
     POOL_EXTRA = 48 * 1024, /* beside the head: what a body is read into, piece by piece */
     DISCARD_TIMES = 4,      /* a chunked body this many limits long is no longer read, but cut */
 };
-static const int64_t second_ns = 1000000000, grace_ns = 200000000;
+static const int64_t second_ns = 1000000000;
 #define BODIES_BYTES ((int64_t)256 << 20) /* all bodies that are being read or scored */
 
 typedef enum phase { FRESH, HEAD, BODY, WORK, SEND, IDLE } phase;
@@ -50,9 +51,10 @@ struct hn_http {
     int wake; /* an event: somebody resumed a connection, which the library's own loop would see
                  late */
     client *clients;
-    uint64_t random; /* of trace ids */
-    bool quiet;      /* listens no more */
-    _Atomic bool draining, stopping;
+    uint64_t random;                        /* of trace ids */
+    int listener;                           /* the daemon's, or -1 */
+    int64_t ebb_ns;                         /* hn_listen_ebb's */
+    _Atomic bool draining, stopping, quiet; /* quiet: listens no more */
     _Atomic uint64_t connections, cut, refused;
     _Atomic int64_t open, body_bytes, asleep;
 };
@@ -76,20 +78,12 @@ static void enter(client *l, phase next) {
 
 /* ---- Answers ------------------------------------------------------------------------- */
 
-static uint64_t draw(hn_http *http) { /* splitmix64 */
-    uint64_t z = http->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 static void add_headers(struct MHD_Response *response, const request *r) {
     const hn_exchange *const e = &r->exchange;
     char value[80];
     MHD_add_response_header(response, "Content-Type", e->answer_type);
-    if (r->trace[0]) { /* the same trace, a span of ours */
-        snprintf(value, sizeof value, "%.36s%016llx%.3s", e->trace,
-                 (unsigned long long)(draw(r->http) | 1), e->trace + 52);
+    if (r->trace[0]) {
+        hn_trace_continue(value, e->trace, &r->http->random);
         MHD_add_response_header(response, "traceparent", value);
     }
     if (e->retry_seconds > 0) {
@@ -141,17 +135,6 @@ static const char *header(const request *r, const char *name) {
     return value ? value : "";
 }
 
-static void take_trace(request *r) {
-    const char *const received = header(r, "traceparent");
-    if (hn_trace_is_valid(received))
-        memcpy(r->trace, received, HN_TRACE_BYTES + 1);
-    else
-        snprintf(r->trace, sizeof r->trace, "00-%016llx%016llx-%016llx-00",
-                 (unsigned long long)draw(r->http), (unsigned long long)(draw(r->http) | 1),
-                 (unsigned long long)(draw(r->http) | 1));
-    r->exchange.trace = r->trace;
-}
-
 /* Sets deadline_ns to the time allowed; it becomes a point in time when the request is whole. */
 static bool take_deadline(request *r) {
     const hn_http_options *const o = &r->http->options;
@@ -196,7 +179,8 @@ static enum MHD_Result begin(request *r, const char *method, const char *url) {
     e->content_type = header(r, "Content-Type");
     e->authorization = header(r, "Authorization");
     enter(r->client, BODY);
-    take_trace(r);
+    hn_trace_take(r->trace, header(r, "traceparent"), &r->http->random);
+    e->trace = r->trace;
     const enum MHD_Result checked = check_sizes(r);
     if (r->sent || checked != MHD_YES) return checked;
     if (hooks->head(hooks->user, e)) return MHD_YES;
@@ -360,7 +344,7 @@ static int64_t allowed_ns(const hn_http *http, const client *l) {
     const bool draining = atomic_load(&http->draining), stopping = atomic_load(&http->stopping);
     switch (l->phase) {
     case FRESH:
-        if (draining) return grace_ns;
+        if (draining) return second_ns; /* time to say what it connected for */
         return (int64_t)(http->options.header_seconds * 1e9);
     case HEAD: return (int64_t)(http->options.header_seconds * 1e9);
     case BODY:
@@ -371,12 +355,19 @@ static int64_t allowed_ns(const hn_http *http, const client *l) {
     return INT64_MAX;
 }
 
+/* Whether a request is under way that the library has not seen yet. */
+static bool has_unread(const client *l) {
+    int n = 0;
+    return (l->phase == FRESH || l->phase == IDLE) && ioctl(l->fd, FIONREAD, &n) == 0 && n > 0;
+}
+
 /* Ends the connections whose time is over. The socket is shut down, not closed: the library
  * sees that and cleans up. */
 static void sweep(hn_http *http) {
     const int64_t now = hn_now_ns();
     for (client *l = http->clients; l; l = l->next) {
         if (l->cut || now - l->since_ns < allowed_ns(http, l)) continue;
+        if (atomic_load(&http->draining) && has_unread(l)) continue;
         l->cut = true;
         if (l->phase != IDLE) atomic_fetch_add(&http->cut, 1);
         shutdown(l->fd, SHUT_RDWR);
@@ -385,9 +376,14 @@ static void sweep(hn_http *http) {
 
 static void stop_listening(hn_http *http) {
     const int fd = MHD_quiesce_daemon(http->daemon);
-    http->quiet = true;
-    hn_listen_remove(http->listen);
+    if (http->ebb_ns == 0) hn_listen_remove(http->listen); /* else it is another's by now */
     if (fd >= 0) close(fd);
+    atomic_store(&http->quiet, true);
+}
+
+static void ebb(hn_http *http) {
+    if (!atomic_load(&http->draining) || atomic_load(&http->quiet)) return;
+    if (hn_listen_ebb(&http->ebb_ns, http->listener, http->listen)) stop_listening(http);
 }
 
 static void turn(hn_http *http, int epoll_fd) {
@@ -404,10 +400,13 @@ static void turn(hn_http *http, int epoll_fd) {
 /* Lets answers go out for a second, and every sleeper wake, however long that takes. */
 static void run_out(hn_http *http, int epoll_fd) {
     const int64_t end = hn_now_ns() + second_ns;
-    while (atomic_load(&http->asleep) > 0 || (atomic_load(&http->open) > 0 && hn_now_ns() < end)) {
+    while (atomic_load(&http->asleep) > 0 ||
+           ((!atomic_load(&http->quiet) || atomic_load(&http->open) > 0) && hn_now_ns() < end)) {
         turn(http, epoll_fd);
+        ebb(http);
         sweep(http);
     }
+    if (!atomic_load(&http->quiet)) stop_listening(http);
     turn(http, epoll_fd);
 }
 
@@ -417,13 +416,12 @@ static void *run(void *user) {
     int64_t swept = 0;
     while (!atomic_load(&http->stopping)) {
         turn(http, epoll_fd);
-        if (atomic_load(&http->draining) && !http->quiet) stop_listening(http);
+        ebb(http);
         const int64_t now = hn_now_ns();
         if (now - swept < SWEEP_MS * (second_ns / 1000)) continue;
         swept = now;
         sweep(http);
     }
-    if (!http->quiet) stop_listening(http);
     run_out(http, epoll_fd);
     return NULL;
 }
@@ -454,6 +452,7 @@ hn_status hn_http_start(hn_http **out, const hn_http_options *options, hn_error 
                            ? hn_listen_open(&fd, &http->port, options->listen, err)
                            : hn_no_memory(err, "the HTTP surface");
     if (status == HN_OK) {
+        http->listener = fd;
         http->daemon = start_daemon(http, fd);
         if (!http->daemon) {
             close(fd);
@@ -482,7 +481,8 @@ void hn_http_counts_get(hn_http_counts *out, const hn_http *http) {
                             .cut = atomic_load(&http->cut),
                             .refused = atomic_load(&http->refused),
                             .open = atomic_load(&http->open),
-                            .body_bytes = atomic_load(&http->body_bytes)};
+                            .body_bytes = atomic_load(&http->body_bytes),
+                            .listening = !atomic_load(&http->quiet)};
 }
 
 void hn_http_stop(hn_http *http) {
@@ -491,7 +491,7 @@ void hn_http_stop(hn_http *http) {
     atomic_store(&http->stopping, true);
     if (http->started) pthread_join(http->thread, NULL);
     if (http->daemon) {
-        if (!http->quiet) stop_listening(http);
+        if (!atomic_load(&http->quiet)) stop_listening(http);
         MHD_stop_daemon(http->daemon);
     }
     if (http->wake >= 0) close(http->wake);

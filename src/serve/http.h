@@ -36,13 +36,15 @@ hn_status hn_http_start(hn_http **out, const hn_http_options *options, hn_error 
 int32_t hn_http_port(const hn_http *http); /* 0: a Unix socket */
 /* Any thread, once for each pushed exchange; the exchange is gone afterwards. */
 void hn_http_finish(hn_exchange *exchange);
-/* Listens no more, closes idle connections, lets the others end. */
+/* Answers whoever has connected, then listens no more; closes idle connections, lets the others
+ * end. */
 void hn_http_drain(hn_http *http);
 typedef struct hn_http_counts {
     uint64_t connections; /* accepted since the start */
     uint64_t cut;         /* ended because a limit of time was passed */
     uint64_t refused;     /* answered before anything was queued: sizes, forms */
     int64_t open, body_bytes;
+    bool listening;
 } hn_http_counts;
 void hn_http_counts_get(hn_http_counts *out, const hn_http *http);
 /* Ends the thread. All pushed exchanges must have been finished; answers that are on
@@ -53,6 +55,10 @@ void hn_http_stop(hn_http *http);
 
 enum { HN_TRACE_BYTES = 55 };
 bool hn_trace_is_valid(const char *text);
+/* What was received, or where that is no trace a new one; `random` is a state that moves on. */
+void hn_trace_take(char out[HN_TRACE_BYTES + 1], const char *received, uint64_t *random);
+/* The same trace with a new span. */
+void hn_trace_continue(char out[HN_TRACE_BYTES + 1], const char *trace, uint64_t *random);
 bool hn_whole_parse(int64_t *out, const char *text, int64_t most);
 /* A JSON error as the answer: {"error":TEXT}. */
 void hn_answer_error(hn_exchange *exchange, int32_t status, const char *text);
@@ -64,6 +70,9 @@ void hn_answer_json(hn_exchange *exchange, int32_t status, const json_t *json);
 hn_status hn_listen_open(int *fd, int32_t *port, const char *address, hn_error *err);
 /* Removes the file of a Unix socket. */
 void hn_listen_remove(const char *address);
+/* Lets no new client in; true once all that came before have been accepted, so that closing the
+ * socket resets nobody. `*begun_ns` is 0 at the first call and afterwards this function's. */
+bool hn_listen_ebb(int64_t *begun_ns, int fd, const char *address);
 
 int64_t hn_now_ns(void); /* CLOCK_MONOTONIC */
 

@@ -1,8 +1,10 @@
 /* Listening sockets from their address as text: TCP ("HOST:PORT", "[V6]:PORT") and Unix
  * ("unix:/path", mode 0600). A Unix socket that a dead server left behind is replaced. */
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -142,4 +144,36 @@ hn_status hn_listen_open(int *fd, int32_t *port, const char *address, hn_error *
     *fd = -1;
     *port = 0;
     return is_unix(address) ? open_unix(fd, address, err) : open_tcp(fd, port, address, err);
+}
+
+/* ---- The end ------------------------------------------------------------------------- */
+
+/* The kernel accepts for a listener before the program does, and closing the listener resets
+ * whom it accepted; there is no call that ends the one without the other. So the opening
+ * segments (SYN) are dropped by a filter: who is in the middle of a handshake gets through, and
+ * whoever comes later tries again in a second and finds nobody. */
+static void drop_opening_segments(int fd) {
+    enum { FLAGS_AT = 13, SYN = 2 };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog program = {sizeof code / sizeof *code, code};
+    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+bool hn_listen_ebb(int64_t *begun_ns, int fd, const char *address) {
+    static const int64_t handshake_ns = 50000000;
+    const int64_t now = hn_now_ns();
+    if (*begun_ns == 0) {
+        *begun_ns = now;
+        if (is_unix(address))
+            hn_listen_remove(address);
+        else
+            drop_opening_segments(fd);
+    }
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    return now - *begun_ns >= handshake_ns && poll(&waiting, 1, 0) == 0;
 }

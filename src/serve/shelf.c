@@ -160,8 +160,10 @@ static hn_status nothing_found(const slot *s, hn_error *err) {
                    s->config->path);
 }
 
-/* The pinned version, or the newest that is not refused. Nothing new: HN_OK. */
-static hn_status look_among(hn_shelf *shelf, slot *s, hn_shelf_files *files, hn_error *err) {
+/* The pinned version, or the newest that is not refused. Nothing new: HN_OK, and `passed_over`
+ * says why a newer one is not it. */
+static hn_status look_among(hn_shelf *shelf, slot *s, hn_shelf_files *files, hn_error *passed_over,
+                            hn_error *err) {
     hn_status status = nothing_found(s, err);
     for (size_t i = 0; i < files->n; i++) {
         hn_shelf_file *const file = &files->items[i];
@@ -172,14 +174,18 @@ static hn_status look_among(hn_shelf *shelf, slot *s, hn_shelf_files *files, hn_
             status = hn_fail(err, HN_BAD_DATA, "%s", known->reason);
         else if ((status = load(shelf, s, file, err)) == HN_OK)
             return HN_OK;
+        if (!passed_over->text[0])
+            (void)hn_fail(passed_over, status, "version \"%s\" is refused: %s", file->version,
+                          err->text);
     }
     return status;
 }
 
-static hn_status look(hn_shelf *shelf, slot *s, hn_error *err) {
+static hn_status look(hn_shelf *shelf, slot *s, hn_error *passed_over, hn_error *err) {
     hn_shelf_files files;
+    *passed_over = (hn_error){0};
     HN_TRY(hn_shelf_files_find(&files, s->config->path, err));
-    const hn_status status = look_among(shelf, s, &files, err);
+    const hn_status status = look_among(shelf, s, &files, passed_over, err);
     hn_shelf_files_free(&files);
     return status;
 }
@@ -204,10 +210,11 @@ static hn_status set_pin(hn_shelf *shelf, slot *s, const char *version, hn_error
 
 /* A pin that cannot be loaded leaves things as they were. */
 static hn_status pin(hn_shelf *shelf, slot *s, const char *version, hn_error *err) {
+    hn_error passed_over;
     char *const before = s->pin ? hn_strdup(s->pin) : NULL;
     if (s->pin && !before) return hn_no_memory(err, "a pin");
     hn_status status = set_pin(shelf, s, version, err);
-    if (status == HN_OK) status = look(shelf, s, err);
+    if (status == HN_OK) status = look(shelf, s, &passed_over, err);
     if (status == HN_OK)
         set_unloaded(shelf, s, false);
     else
@@ -239,6 +246,17 @@ static void unload(hn_shelf *shelf, slot *s) {
     tell(shelf, "unloaded", s->config->name, NULL, NULL);
 }
 
+/* Who asks for a reload has put a version there, and wants to know that it is not served. */
+static hn_status reload(hn_shelf *shelf, slot *s, hn_error *err) {
+    hn_error passed_over;
+    HN_TRY(look(shelf, s, &passed_over, err));
+    set_unloaded(shelf, s, false);
+    if (!passed_over.text[0]) return HN_OK;
+    const hn_shelf_version *const current = s->current; /* only this thread changes it */
+    return hn_fail(err, HN_BAD_DATA, "%s; \"%s\" is served", passed_over.text,
+                   current->view.version);
+}
+
 static hn_status carry_out(hn_shelf *shelf, order *o) {
     switch (o->kind) {
     case ORDER_PIN: return pin(shelf, o->slot, o->version, &o->err);
@@ -246,9 +264,7 @@ static hn_status carry_out(hn_shelf *shelf, order *o) {
     case ORDER_UNLOAD: unload(shelf, o->slot); return HN_OK;
     case ORDER_RELOAD: break;
     }
-    const hn_status status = look(shelf, o->slot, &o->err);
-    if (status == HN_OK) set_unloaded(shelf, o->slot, false);
-    return status;
+    return reload(shelf, o->slot, &o->err);
 }
 
 static hn_status ask(hn_shelf *shelf, order_kind kind, const char *model, const char *version,
@@ -313,9 +329,9 @@ static struct timespec after(double seconds) {
 
 static void look_at_all(hn_shelf *shelf) {
     for (int32_t i = 0; i < shelf->n; i++) {
-        hn_error err = {0};
+        hn_error err = {0}, passed_over;
         slot *const s = &shelf->slots[i];
-        if (!s->unloaded) (void)look(shelf, s, &err); /* told where it was refused */
+        if (!s->unloaded) (void)look(shelf, s, &passed_over, &err); /* told where it was refused */
     }
 }
 
@@ -351,11 +367,12 @@ static void *run_loader(void *user) {
 static hn_status open_slots(hn_shelf *shelf, const hn_serve_config *config, hn_error *err) {
     const int32_t saved = hn_kernel_enter();
     hn_status status = HN_OK;
+    hn_error passed_over;
     for (int32_t i = 0; i < shelf->n && status == HN_OK; i++) {
         slot *const s = &shelf->slots[i];
         s->config = &config->models[i];
         if (s->config->pin) status = set_pin(shelf, s, s->config->pin, err);
-        if (status == HN_OK) status = look(shelf, s, err);
+        if (status == HN_OK) status = look(shelf, s, &passed_over, err);
     }
     hn_kernel_leave(saved);
     return status;

@@ -44,7 +44,9 @@ void hn_shelf_release(hn_shelf *models, const hn_model_version *version);
 int32_t hn_shelf_find(const hn_shelf *models, const char *name); /* -1: none */
 
 /* Admin: all may be called from any thread; they queue work for the loader and wait for it. */
-hn_status hn_shelf_reload(hn_shelf *models, const char *model, hn_error *err); /* look now */
+/* Looks now. HN_BAD_DATA with the reason where the newest is refused, also when one before it is
+ * served. */
+hn_status hn_shelf_reload(hn_shelf *models, const char *model, hn_error *err);
 hn_status hn_shelf_pin(hn_shelf *models, const char *model, const char *version,
                        hn_error *err); /* NULL: unpin */
 hn_status hn_shelf_rollback(hn_shelf *models, const char *model,

@@ -221,6 +221,23 @@ def test_reload_under_requests(server, folder, rows):
     assert server.admin("POST", "/admin/models/default/unpin")[0] == 200
 
 
+def test_a_refused_version_is_told(server, folder, rows):
+    serving = json.loads(server.ask("POST", "/v1/rank", request_of(rows))[2])["version"]
+    broken = folder / "models" / "99.hn"
+    broken.write_bytes((folder / "models" / "1.hn").read_bytes()[:5000])
+    try:
+        for _ in range(2):  # also when the refusal is remembered
+            status, body = server.admin("POST", "/admin/models/default/reload")
+            text = json.loads(body)["error"]
+            assert status == 409 and 'version "99" is refused: ' in text and text.endswith(f'"{serving}" is served'), body
+        assert json.loads(server.ask("POST", "/v1/rank", request_of(rows))[2])["version"] == serving
+        model = json.loads(server.admin("GET", "/admin/models")[1])["models"][0]
+        assert model["current"]["version"] == serving and model["refused"][-1]["version"] == "99"
+    finally:
+        broken.unlink()
+    assert server.admin("POST", "/admin/models/default/reload")[0] == 200
+
+
 HOSTILE = [
     (b"", 400), (b"{", 400), (b"[]", 400), (b"null", 400), (b"\x00\xff\xfe", 400), (b"[" * 5000, 400),
     (b'{"scenario":1,"candidates":7}', 400), (b'{"user":[]}', 400), (b'{"candidates":[{"id":"a"}],"user":{"id":{}}}', 400),

@@ -148,9 +148,15 @@ static void bad_ones_are_refused_once(void **state) {
     drop(&p, "1", the_world.bundle_path, 0);
     assert_int_equal(hn_shelf_open(&shelf, &p.config, WORKERS, &hooks, &err), HN_OK);
     drop(&p, "2", the_world.bundle_path, 100); /* cut off */
-    for (int i = 0; i < 3; i++)
-        assert_int_not_equal(hn_shelf_reload(shelf, "main", &err), HN_BAD_CONFIG);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(hn_shelf_reload(shelf, "main", &err), HN_BAD_DATA);
+        assert_non_null(strstr(err.text, "version \"2\" is refused: "));
+        assert_non_null(strstr(err.text, "; \"1\" is served"));
+    }
     assert_serves(shelf, false, "1");
+    assert_int_equal(hn_shelf_pin(shelf, "main", "1", &err), HN_OK);
+    assert_int_equal(hn_shelf_reload(shelf, "main", &err), HN_OK); /* "2" is not asked for */
+    assert_int_equal(hn_shelf_pin(shelf, "main", NULL, &err), HN_OK);
     hn_shelf_counts_get(&c, shelf);
     assert_int_equal(c.refusals, 1);
     json_t *const json = hn_shelf_describe(shelf);
