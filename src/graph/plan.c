@@ -40,6 +40,8 @@ static bool does_nothing(const hn_plan *plan, const hn_step *step) {
 static void select_steps(hn_plan *plan, uint8_t *needed) {
     const hn_graph *graph = plan->graph;
     needed[graph->logits] = 1;
+    for (size_t i = 0; i < graph->n_penalties && plan->mode == HN_MODE_TRAIN; i++)
+        needed[graph->penalties[i].value] = 1;
     for (size_t i = 0; i < graph->n_names; i++) needed[graph->names[i].value] = 1;
     for (size_t i = graph->n_steps; i-- > 0;) {
         const hn_step *step = &graph->steps[i];
