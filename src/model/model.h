@@ -21,6 +21,15 @@ const hn_model_row *hn_model_find(hn_model_kind kind);
 hn_status hn_model_record(hn_graph **out, const hn_layout *layout, const hn_config_model *config,
                           hn_error *err);
 
+/* The last layer that all tasks share: of the parameter `name` the experts first … first +
+ * count - 1 (matrices of its batch, or its groups where it has one matrix; first < 0: from the
+ * end; count 0: all). false: the model has none. */
+typedef struct hn_shared_layer {
+    char name[48];
+    int32_t first, count;
+} hn_shared_layer;
+bool hn_model_shared_layer(hn_shared_layer *out, const hn_config_model *config);
+
 /* ---- Parameters in a pack: tensor sections "param/NAME", "table/NAME" ---------------------- */
 
 void hn_params_save(const hn_params *params, const hn_plan *plan, hn_packer *packer);

@@ -48,6 +48,9 @@ hn_status hn_state_create(hn_state **out, const hn_plan *plan, const hn_params *
     state->block = hn_alloc_zero(params->leaf_count * (size_t)state->moments, sizeof(hn_real));
     hn_status status =
         state->block ? make_tables(state, params, err) : hn_no_memory(err, "the optimizer's state");
+    if (status == HN_OK)
+        status = hn_weighting_create(&state->weighting, config->weighting,
+                                     hn_plan_layout(plan)->tasks, err);
     if (status != HN_OK) {
         hn_state_free(state);
         return status;
@@ -61,6 +64,7 @@ void hn_state_free(hn_state *state) {
     for (int32_t t = 0; t < state->n_tables; t++) hn_free(state->tables[t]);
     hn_free(state->tables);
     hn_free(state->block);
+    hn_weighting_free(&state->weighting);
     hn_free(state);
 }
 

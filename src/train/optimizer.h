@@ -5,6 +5,7 @@
 #define HN_TRAIN_OPTIMIZER_H
 
 #include "train/train.h"
+#include "train/weighting.h"
 
 struct hn_state {
     const hn_plan *plan;
@@ -15,7 +16,8 @@ struct hn_state {
     hn_real *block;   /* [moments][leaf_count], as the param block's leaves */
     hn_real **tables; /* [n_tables] of [rows][moments][width]: a row's are neighbours */
     int32_t n_tables;
-    const hn_table *of; /* the tables of params */
+    const hn_table *of;     /* the tables of params */
+    hn_weighting weighting; /* of the tasks' losses */
 };
 
 /* What one step does to a number: rate and bias correction of the step that comes next. */

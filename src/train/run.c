@@ -146,6 +146,7 @@ static hn_status set_out(hn_training *job, hn_pack *init, hn_error *err) {
 static hn_status work(hn_report **out, hn_training *job, hn_pack *init, hn_error *err) {
     HN_TRY(make_paths(job, err));
     HN_TRY(find_cell(job, err));
+    HN_TRY(hn_gradnorm_check(job->config, err));
     HN_TRY(hn_pool_create(&job->pool, job->run->threads, err));
     HN_TRY(open_data(job, init, err));
     HN_TRY(make_batcher(job, err));

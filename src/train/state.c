@@ -44,6 +44,7 @@ void hn_state_save(const hn_state *state, hn_packer *packer) {
     const uint64_t one = 1;
     hn_packer_add(packer, "state/step", HN_PACK_U64, 1, &one, &state->step);
     hn_packer_add_text(packer, "state/optimizer", optimizer_names[state->kind]);
+    hn_weighting_save(&state->weighting, packer);
     if (state->moments == 0) return;
     for (int32_t i = 0; i < hn_plan_params(state->plan); i++)
         save_param(state, hn_plan_param(state->plan, i), packer);
@@ -130,6 +131,7 @@ hn_status hn_state_load(hn_state *state, hn_pack *pack, hn_error *err) {
             HN_TRY(load_param(state, hn_plan_param(state->plan, i), pack, err));
         for (int32_t t = 0; t < state->n_tables; t++) HN_TRY(load_table(state, t, pack, err));
     }
+    HN_TRY(hn_weighting_load(&state->weighting, pack, err));
     return load_step(state, pack, err);
 }
 

@@ -42,15 +42,18 @@ static double lambda_of(const hn_trainer *trainer, int32_t cell) {
 }
 
 /* What multiplies a row's weight in each cell: λ over the batch's weight (reduce: rows) or
- * the cell's (reduce: cells). */
+ * the cell's (reduce: cells); then what the task's weight makes of it. */
 static void find_scale(hn_trainer *trainer, const hn_rows *rows) {
-    double *const scale = trainer->scale, total = 0;
-    sum_weights(trainer, rows, scale);
-    for (int32_t c = 0; c < trainer->cells; c++) total += scale[c];
+    double *const base = trainer->base, total = 0;
+    const int32_t tasks = hn_plan_layout(trainer->plan)->tasks;
+    sum_weights(trainer, rows, base);
+    for (int32_t c = 0; c < trainer->cells; c++) total += base[c];
     for (int32_t c = 0; c < trainer->cells; c++) {
-        const double over = trainer->config->train.reduce == HN_REDUCE_ROWS ? total : scale[c];
-        scale[c] = over > 0 ? lambda_of(trainer, c) / over : 0;
+        const double over = trainer->config->train.reduce == HN_REDUCE_ROWS ? total : base[c];
+        base[c] = over > 0 ? lambda_of(trainer, c) / over : 0;
+        trainer->scale[c] = base[c] * hn_trainer_task_weight(trainer, c % tasks);
     }
+    if (trainer->gradnorm) hn_gradnorm_begin(trainer->gradnorm, base);
 }
 
 /* ---- Shards ------------------------------------------------------------------------------ */
@@ -101,6 +104,19 @@ static const char *bad_tensor(const hn_trainer *trainer, const hn_shard *shard,
     return name ? name : fine ? "the gradient of x" : "the loss";
 }
 
+/* Between a tile's forward and its backward; true unless oneDNN is out of memory. */
+static bool compare_tasks(hn_trainer *trainer, int32_t s, int32_t worker, int32_t first,
+                          int32_t n) {
+    const hn_tile tile = {.params = &trainer->params,
+                          .rows = trainer->batch,
+                          .first = first,
+                          .n = n,
+                          .seed = trainer->config->train.seed,
+                          .step = trainer->state->step};
+    return !trainer->gradnorm ||
+           hn_gradnorm_tile(trainer->gradnorm, s, worker, trainer->sessions[worker], &tile);
+}
+
 static void run_shard(hn_trainer *trainer, int32_t s, int32_t worker) {
     hn_shard *const shard = &trainer->shards[s];
     hn_session *const session = trainer->sessions[worker];
@@ -108,11 +124,13 @@ static void run_shard(hn_trainer *trainer, int32_t s, int32_t worker) {
     const size_t width = (size_t)hn_plan_layout(trainer->plan)->width;
     const int32_t end = shard->first + shard->rows, tile = tile_rows(shard->rows);
     hn_grads_reset(&trainer->grads[s], trainer->plan);
+    if (trainer->gradnorm) hn_gradnorm_begin_shard(trainer->gradnorm, s);
     for (int32_t at = shard->first; at < end && !shard->failed && !shard->bad; at += tile) {
         const int32_t n = end - at < tile ? end - at : tile;
         hn_real *const dx = trainer->dx + (size_t)at * width;
         shard->failed =
             !hn_session_forward(session, &trainer->params, trainer->batch, at, n, seed, step) ||
+            !compare_tasks(trainer, s, worker, at, n) ||
             !hn_session_backward(session, &trainer->params, trainer->batch, at, n, trainer->scale,
                                  shard->loss, &trainer->grads[s], dx, seed, step);
         if (!shard->failed) shard->bad = bad_tensor(trainer, shard, session, n, dx);
@@ -136,15 +154,18 @@ static hn_status not_finite(const char *what, hn_error *err) {
                    what);
 }
 
-/* The loss, from the shards in order. */
+/* The tasks' losses, from the shards in order, and the loss. */
 static hn_status gather_loss(double *loss, const hn_trainer *trainer, hn_error *err) {
-    *loss = 0;
+    const int32_t tasks = hn_plan_layout(trainer->plan)->tasks;
+    memset(trainer->task_losses, 0, (size_t)tasks * sizeof *trainer->task_losses);
     for (int32_t s = 0; s < trainer->n_shards; s++) {
         const hn_shard *const shard = &trainer->shards[s];
         if (shard->failed) return hn_no_memory(err, "a matrix product");
         if (shard->bad) return not_finite(shard->bad, err);
-        for (int32_t c = 0; c < trainer->cells; c++) *loss += trainer->scale[c] * shard->loss[c];
+        for (int32_t c = 0; c < trainer->cells; c++)
+            trainer->task_losses[c % tasks] += trainer->base[c] * shard->loss[c];
     }
+    *loss = hn_weighting_loss(&trainer->state->weighting, trainer->task_losses);
     return HN_OK;
 }
 
@@ -215,6 +236,18 @@ static hn_status check_gradients(hn_trainer *trainer, hn_error *err) {
     return HN_OK;
 }
 
+/* g_t of every task, where they are wanted. */
+static hn_status find_norms(hn_trainer *trainer, hn_error *err) {
+    if (!trainer->gradnorm) return HN_OK;
+    if (!hn_gradnorm_finish(trainer->norms, trainer->gradnorm, trainer->n_shards, &trainer->params,
+                            trainer->pool))
+        return hn_no_memory(err, "a matrix product");
+    for (int32_t t = 0; t < hn_plan_layout(trainer->plan)->tasks; t++)
+        if (!isfinite(trainer->norms[t]))
+            return not_finite("a task's gradient at the layer that all share", err);
+    return HN_OK;
+}
+
 /* ---- Update ------------------------------------------------------------------------------ */
 
 /* Leaves that no shard wrote have gradient 0: their moments decay all the same. */
@@ -240,6 +273,8 @@ static hn_status update(hn_trainer *trainer, double rate_scale, hn_error *err) {
     const hn_config_train *const train = &trainer->config->train;
     trainer->dense = hn_rule_make(trainer->state, train, rate_scale, false);
     trainer->sparse = hn_rule_make(trainer->state, train, rate_scale, true);
+    hn_weighting_update(&trainer->state->weighting, train, rate_scale, trainer->state->step + 1,
+                        trainer->task_losses, trainer->gradnorm ? trainer->norms : NULL);
     trainer->touch_items = hn_touch_items(trainer->touch);
     hn_pool_run(trainer->pool, trainer->touch_items + trainer->leaves.items, update_item, trainer);
     trainer->state->step++;
@@ -269,6 +304,7 @@ hn_status hn_trainer_step(double *loss, hn_trainer *trainer, const hn_rows *batc
     HN_TRY(gather_loss(&sum, trainer, err));
     HN_TRY(merge(trainer, err));
     HN_TRY(check_gradients(trainer, err));
+    HN_TRY(find_norms(trainer, err));
     HN_TRY(update(trainer, rate_scale, err));
     *loss = sum;
     return HN_OK;

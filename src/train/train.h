@@ -58,6 +58,10 @@ hn_state *hn_trainer_state(hn_trainer *trainer);
  * tensor; nothing was updated then. */
 hn_status hn_trainer_step(double *loss, hn_trainer *trainer, const hn_rows *batch,
                           double rate_scale, hn_error *err);
+/* Of the last step: the losses [T] of the tasks, as docs/tensors.md has L_t. */
+const double *hn_trainer_task_losses(const hn_trainer *trainer);
+/* What task t's loss is multiplied by in the next step; 1 unless train.weighting says so. */
+double hn_trainer_task_weight(const hn_trainer *trainer, int32_t t);
 /* Computes what depends on parameters alone; after parameters were set from outside. */
 hn_status hn_trainer_stage(hn_trainer *trainer, hn_error *err);
 /* Scores a split with the current parameters. `watch`, unless it is NULL, is shown every batch

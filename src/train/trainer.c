@@ -56,7 +56,8 @@ static hn_status check_memory(const hn_trainer *trainer, size_t leaf_count, size
         tables += (int64_t)layout->tables[t].rows * layout->tables[t].width *
                   (int64_t)sizeof(hn_real) * (hn_plan_per_scenario(plan) ? layout->scenarios : 1);
     const int64_t state = hn_state_bytes(plan, leaf_count, &trainer->config->train);
-    const int64_t blocks = (int64_t)(block_count * sizeof(hn_real)) * (1 + trainer->max_shards);
+    const int64_t blocks = (int64_t)(block_count * sizeof(hn_real)) * (1 + trainer->max_shards) +
+                           hn_gradnorm_bytes(trainer->gradnorm);
     const int64_t rows = (int64_t)trainer->max_rows * layout->width * (int64_t)sizeof(hn_real) +
                          hn_touch_bytes(plan, trainer->config, trainer->max_rows);
     const int64_t sessions = (int64_t)hn_session_bytes(plan) * trainer->threads;
@@ -84,13 +85,18 @@ static hn_status make_sessions(hn_trainer *trainer, hn_error *err) {
 }
 
 static hn_status make_shards(hn_trainer *trainer, hn_error *err) {
-    const size_t n = (size_t)trainer->max_shards, scales = (size_t)trainer->cells;
+    const size_t n = (size_t)trainer->max_shards, scales = (size_t)trainer->cells,
+                 tasks = (size_t)hn_plan_layout(trainer->plan)->tasks;
     const size_t cells = (scales + 7) / 8 * 8; /* workers write to cache lines of their own */
     trainer->grads = hn_alloc_zero(n, sizeof *trainer->grads);
     trainer->shards = hn_alloc_zero(n, sizeof *trainer->shards);
     trainer->losses = hn_alloc_zero(n * cells, sizeof *trainer->losses);
+    trainer->base = hn_alloc_zero(scales, sizeof *trainer->base);
     trainer->scale = hn_alloc_zero(scales, sizeof *trainer->scale);
-    if (!trainer->grads || !trainer->shards || !trainer->losses || !trainer->scale)
+    trainer->task_losses = hn_alloc_zero(tasks, sizeof *trainer->task_losses);
+    trainer->norms = hn_alloc_zero(tasks, sizeof *trainer->norms);
+    if (!trainer->grads || !trainer->shards || !trainer->losses || !trainer->base ||
+        !trainer->scale || !trainer->task_losses || !trainer->norms)
         return hn_no_memory(err, "the trainer");
     for (size_t s = 0; s < n; s++) {
         trainer->shards[s].loss = trainer->losses + s * cells;
@@ -133,9 +139,18 @@ static void count_block(const hn_plan *plan, size_t *leaves, size_t *all) {
     }
 }
 
+/* With one task there is nothing to balance. */
+static hn_status find_gradnorm(hn_trainer *trainer, int32_t tasks, hn_error *err) {
+    HN_TRY(hn_gradnorm_check(trainer->config, err));
+    if (trainer->config->train.weighting != HN_WEIGHTING_GRADNORM || tasks < 2) return HN_OK;
+    return hn_gradnorm_create(&trainer->gradnorm, trainer->plan, &trainer->config->model,
+                              trainer->threads, trainer->max_shards, err);
+}
+
 static hn_status fill(hn_trainer *trainer, const hn_layout *layout, int64_t limit, hn_error *err) {
     const hn_config_train *const train = &trainer->config->train;
     HN_TRY(make_plans(trainer, layout, err));
+    HN_TRY(find_gradnorm(trainer, layout->tasks, err));
     size_t leaves, all;
     count_block(trainer->plan, &leaves, &all);
     HN_TRY(check_memory(trainer, leaves, all, limit, err));
@@ -144,6 +159,7 @@ static hn_status fill(hn_trainer *trainer, const hn_layout *layout, int64_t limi
     HN_TRY(hn_state_create(&trainer->state, trainer->plan, &trainer->params, train, err));
     HN_TRY(make_sessions(trainer, err));
     HN_TRY(make_shards(trainer, err));
+    if (trainer->gradnorm) HN_TRY(hn_gradnorm_reserve(trainer->gradnorm, err));
     HN_TRY(make_buffers(trainer, err));
     return hn_trainer_stage(trainer, err);
 }
@@ -191,7 +207,11 @@ void hn_trainer_free(hn_trainer *trainer) {
     hn_free(trainer->grads);
     hn_free(trainer->shards);
     hn_free(trainer->losses);
+    hn_free(trainer->base);
     hn_free(trainer->scale);
+    hn_free(trainer->task_losses);
+    hn_free(trainer->norms);
+    hn_gradnorm_free(trainer->gradnorm);
     hn_free(trainer->bad_items);
     hn_free(trainer->zeros);
     hn_free(trainer->dx);
@@ -209,3 +229,9 @@ void hn_trainer_free(hn_trainer *trainer) {
 hn_plan *hn_trainer_plan(hn_trainer *trainer) { return trainer->plan; }
 hn_params *hn_trainer_params(hn_trainer *trainer) { return &trainer->params; }
 hn_state *hn_trainer_state(hn_trainer *trainer) { return trainer->state; }
+
+const double *hn_trainer_task_losses(const hn_trainer *trainer) { return trainer->task_losses; }
+
+double hn_trainer_task_weight(const hn_trainer *trainer, int32_t t) {
+    return hn_weighting_factor(&trainer->state->weighting, t);
+}

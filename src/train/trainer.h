@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "train/embedding.h"
+#include "train/gradnorm.h"
 
 typedef struct hn_shard { /* a contiguous part of the batch */
     int32_t first, rows;
@@ -38,9 +39,12 @@ struct hn_trainer {
     hn_grads *grads;  /* [max_shards] */
     hn_shard *shards; /* [max_shards] */
     int32_t max_shards;
-    double *losses; /* [max_shards][cells, padded]: the shards' */
-    double *scale;  /* [cells] of the step */
-    hn_real *dx;    /* [max_rows][width] */
+    double *losses;              /* [max_shards][cells, padded]: the shards' */
+    double *base;                /* [cells] of the step, before the tasks' trained weights */
+    double *scale;               /* [cells] with them */
+    double *task_losses, *norms; /* [T] of the step */
+    hn_gradnorm *gradnorm;       /* NULL: not wanted */
+    hn_real *dx;                 /* [max_rows][width] */
     hn_touch *touch;
     hn_pieces all, leaves; /* of the param block; of its trained part */
     uint8_t *bad_items;    /* [leaves.items] */

@@ -170,6 +170,8 @@ static hn_status carry(warmth *w, hn_error *err) {
     for (int32_t i = 0; i < hn_plan_params(trainer->plan); i++)
         HN_TRY(warm_param(w, hn_plan_param(trainer->plan, i), err));
     for (int32_t t = 0; t < trainer->params.n_tables; t++) HN_TRY(warm_table(w, t, err));
+    bool weights = false;
+    if (w->state) HN_TRY(hn_weighting_warm(&trainer->state->weighting, w->pack, &weights, err));
     say(w);
     return hn_trainer_stage(trainer, err);
 }
