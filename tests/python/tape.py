@@ -29,6 +29,9 @@ class Value:
         return Value(self.data * other.data, (self, other),
                      lambda g: (_fit(g * other.data, self), _fit(g * self.data, other)))
 
+    def __sub__(self, other):
+        return self + value(other) * -1.0
+
     def __matmul__(self, other):
         return Value(self.data @ other.data, (self, other), lambda g: (g @ other.data.T, self.data.T @ g))
 
@@ -59,6 +62,35 @@ def softmax(x):
     e = np.exp(x.data - x.data.max(axis=-1, keepdims=True))
     y = e / e.sum(axis=-1, keepdims=True)
     return Value(y, (x,), lambda g: (y * (g - (y * g).sum(axis=-1, keepdims=True)),))
+
+
+def sigmoid(x):
+    y = 0.5 * (1 + np.tanh(x.data / 2))
+    return Value(y, (x,), lambda g: (g * y * (1 - y),))
+
+
+def rsqrt(x):
+    """1 / √x"""
+    y = 1 / np.sqrt(x.data)
+    return Value(y, (x,), lambda g: (-0.5 * g * y ** 3,))
+
+
+def exp(x):
+    y = np.exp(x.data)
+    return Value(y, (x,), lambda g: (g * y,))
+
+
+def mean(x):
+    """Over the last axis, which stays with length 1."""
+    n = x.shape[-1]
+    return Value(x.data.mean(axis=-1, keepdims=True), (x,), lambda g: (np.broadcast_to(g / n, x.shape),))
+
+
+def log_sum_exp(x):
+    """Over the last axis, which stays with length 1."""
+    top = x.data.max(axis=-1, keepdims=True)
+    y = top + np.log(np.exp(x.data - top).sum(axis=-1, keepdims=True))
+    return Value(y, (x,), lambda g: (g * np.exp(x.data - y),))
 
 
 def concat(values):

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 from pack import DamagedPack, read_pack, xxh3
 from reference import Reference, scaled_sum
-from tape import Value, backward, bce, concat, relu, softmax, total
+from tape import Value, backward, bce, concat, exp, log_sum_exp, mean, relu, rsqrt, sigmoid, softmax, total
 
 BUILDS = pathlib.Path(os.environ.get("HN_BUILDS", ROOT / "build"))
 TOLERANCE = {"release": 1e-5, "double": 1e-9}
@@ -51,6 +51,12 @@ def central_difference(of, x, direction, h=1e-6):
     (lambda a: a[np.array([0, 2, 2, 1, 2])], [(3, 2)]),
     (lambda a: relu(a), [(5, 6)]),
     (lambda a: softmax(a), [(4, 5)]),
+    (lambda a, b: a - b, [(3, 4), (3, 1)]),
+    (lambda a: sigmoid(a), [(3, 4)]),
+    (lambda a: exp(a), [(3, 4)]),
+    (lambda a: rsqrt(a * a + 0.5), [(3, 4)]),
+    (lambda a: mean(a), [(3, 4)]),
+    (lambda a: log_sum_exp(a), [(3, 4)]),
     (lambda a, b: concat([a, b, a]), [(3, 2), (3, 4)]),
     (lambda a: bce(a * 3.0, np.array([[0.0, 1, 1], [1, 0, 1]])), [(2, 3)]),
 ])
@@ -87,6 +93,25 @@ def test_the_checksum_is_xxh3():
 # ---- What the C side wrote ---------------------------------------------------------------------------
 
 
+def scalar(text):
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def resolved(text):
+    """The mapping that the resolved YAML of a section is: `key: value` lines, some below a `key:`."""
+    outer, inner = {}, None
+    for line in text.splitlines():
+        key, value = line.strip().split(":", 1)
+        if not value:
+            inner = outer[key] = {}
+        else:
+            (inner if line.startswith(" ") else outer)[key] = scalar(value.strip())
+    return outer
+
+
 class Export:
     """A folder that one build's export program fills, in two runs (see test_export.c)."""
 
@@ -116,6 +141,7 @@ class Export:
         """Inputs and parameters, of some of the rows; every number becomes a float64 later."""
         given = self.read(case, world, "in")
         meta = json.loads(given.pop("meta"))
+        meta["model"] = resolved(meta["model"])
         for name, numbers in given.items():
             if name.startswith(("param/", "table/")):
                 assert numbers.dtype == TYPE[self.build], name
@@ -222,22 +248,23 @@ def test_logits_losses_and_gradients(export, case):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("export", ["double"], indirect=True)  # one build's cases serve for both
 def test_the_references_gradients_against_differences(export, case):
-    """Along one random direction through all parameters."""
+    """Along one random direction through all parameters; what is stopped stands still."""
     meta, given = export.given(case, 0, export.kept[case, 0])
     given = {name: n.astype(np.float64) if name.startswith(("param/", "table/")) else n for name, n in given.items()}
 
-    def root():
-        ref = Reference(meta, given)
+    def root(held=None):
+        ref = Reference(meta, given, held)
         losses, weights = ref.head_losses()
         return ref, scaled_sum(losses, ref.reduction(weights))
 
-    wanted = gradients(*root())
+    ref, loss = root()
+    wanted = gradients(ref, loss)
     rng = np.random.default_rng(1)
     directions = {name: rng.normal(size=gradient.shape) for name, gradient in wanted.items()}
     kept, h, sides = {name: given[name].copy() for name in wanted}, 1e-7, []
     for sign in (1, -1):
         given.update({name: kept[name] + sign * h * directions[name] for name in wanted})
-        sides.append(float(root()[1].data))
+        sides.append(float(root(ref.stopped)[1].data))
     slope = sum(float((wanted[name] * directions[name]).sum()) for name in wanted)
     assert (sides[0] - sides[1]) / (2 * h) == pytest.approx(slope, rel=1e-5, abs=1e-7)
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/config_options.h"
 #include "model/cases.h"
 #include "train/train.h"
 
@@ -32,12 +33,13 @@ typedef struct world {
     int32_t scenarios, tasks;
     hn_pooling pooling;
     hn_reduce reduce;
+    hn_side list_side, last_side; /* of the list; of price and item */
 } world;
 static const world worlds[] = {
-    {3, 2, HN_POOL_MEAN, HN_REDUCE_ROWS},
-    {1, 2, HN_POOL_SUM, HN_REDUCE_CELLS},
-    {2, 1, HN_POOL_SUM, HN_REDUCE_ROWS},
-    {4, 3, HN_POOL_MEAN, HN_REDUCE_CELLS},
+    {3, 2, HN_POOL_MEAN, HN_REDUCE_ROWS, HN_SIDE_USER, HN_SIDE_ITEM},
+    {1, 2, HN_POOL_SUM, HN_REDUCE_CELLS, HN_SIDE_CONTEXT, HN_SIDE_ITEM},
+    {2, 1, HN_POOL_SUM, HN_REDUCE_ROWS, HN_SIDE_CONTEXT, HN_SIDE_CONTEXT},
+    {4, 3, HN_POOL_MEAN, HN_REDUCE_CELLS, HN_SIDE_CONTEXT, HN_SIDE_ITEM},
 };
 enum { WORLDS = sizeof worlds / sizeof *worlds };
 
@@ -79,44 +81,29 @@ static void add(hn_packer *packer, const char *name, hn_pack_type type, uint64_t
 /* ---- What the reference must know -------------------------------------------------------------
  */
 
-static json_t *units_json(const hn_units *units) {
-    json_t *array = json_array();
-    for (int32_t i = 0; i < units->n; i++)
-        json_array_append_new(array, json_integer(units->units[i]));
-    return array;
-}
-
-static json_t *compat_json(const hn_config_compat *c) {
-    return json_pack("{s:b, s:b, s:b, s:b, s:b, s:b, s:b}", "san_softmax_all", c->san_softmax_all,
-                     "san_mlp", c->san_mlp, "gate_relu", c->gate_relu, "cgc_sum", c->cgc_sum,
-                     "cgc_global", c->cgc_global, "all_heads", c->all_heads, "input_affine",
-                     c->input_affine);
-}
-
-static json_t *model_json(const hn_config_model *c) {
-    return json_pack(
-        "{s:s, s:i, s:o, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:i, s:o, s:i, s:b, s:o, s:o, s:o}",
-        "name", hn_model_name(c->kind), "experts", (int)c->experts, "expert_units",
-        units_json(&c->expert_units), "scenario_levels", (int)c->scenario_levels, "scenario_width",
-        (int)c->scenario_width, "san", c->san, "sei", c->sei, "scenario_layer", c->scenario_layer,
-        "shared_expert", c->shared_expert, "task_shared", (int)c->task_shared, "task_own",
-        (int)c->task_own, "task_units", units_json(&c->task_units), "task_levels",
-        (int)c->task_levels, "task_shared_across", c->task_shared_across, "bottom_units",
-        units_json(&c->bottom_units), "tower_units", units_json(&c->tower_units), "compat",
-        compat_json(&c->compat));
+/* All options of the model as the resolved YAML has them: new ones are there by themselves. */
+static json_t *model_json(const hn_config_model *config) {
+    hn_text text = {0};
+    hn_section_print(&text, &hn_model_section, config, 0);
+    assert_false(text.failed);
+    json_t *json = json_string(text.text);
+    hn_text_free(&text);
+    return json;
 }
 
 static json_t *inputs_json(const hn_layout *layout) {
     static const char *const kinds[] = {"id", "list", "value"};
+    static const char *const sides[] = {"user", "context", "item"};
     json_t *array = json_array();
     for (int32_t i = 0; i < layout->n_inputs; i++) {
         const hn_input *input = &layout->inputs[i];
         json_t *table =
             input->table < 0 ? json_null() : json_string(layout->tables[input->table].name);
-        json_array_append_new(array, json_pack("{s:s, s:i, s:s, s:o}", "kind", kinds[input->kind],
-                                               "slot", (int)input->slot, "pooling",
-                                               input->pooling == HN_POOL_SUM ? "sum" : "mean",
-                                               "table", table));
+        json_array_append_new(
+            array,
+            json_pack("{s:s, s:s, s:i, s:i, s:s, s:o}", "kind", kinds[input->kind], "side",
+                      sides[input->side], "slot", (int)input->slot, "width", (int)input->width,
+                      "pooling", input->pooling == HN_POOL_SUM ? "sum" : "mean", "table", table));
     }
     return array;
 }
@@ -265,6 +252,14 @@ static void without_dropout(hn_config_model *config) {
     config->compat.sei_dropout = false;
 }
 
+/* What the world changes in the fixture's layout. */
+static void dress(fixture *f, const world *w) {
+    f->inputs[2].pooling = w->pooling;
+    f->inputs[2].side = w->list_side;
+    f->inputs[3].side = f->inputs[4].side = w->last_side;
+    if (w->last_side != HN_SIDE_ITEM) f->layout.shared_width = f->layout.width;
+}
+
 /* The rows the reference chose; false: it hasn't yet. */
 static bool choose(export *e) {
     char path[PATH_BYTES];
@@ -278,7 +273,7 @@ static bool choose(export *e) {
     static fixture all;
     all = e->f;
     fixture_pick(&e->f, &all, order, (int32_t)n);
-    e->f.inputs[2].pooling = worlds[e->number].pooling;
+    dress(&e->f, &worlds[e->number]);
     return true;
 }
 
@@ -292,7 +287,7 @@ static void export_case(const model_case *row, int32_t number, uint64_t seed) {
                  .tasks = {{.weight = 1}, {.weight = 0.5}, {.weight = 1.75}}};
     without_dropout(&e.config);
     fixture_make(&e.f, CANDIDATES, w->scenarios, w->tasks, 100 + (uint64_t)number);
-    e.f.inputs[2].pooling = w->pooling;
+    dress(&e.f, w);
     const bool chosen = choose(&e);
     assert_ok(
         model_make(&e.m, &e.f.layout, &e.config, HN_MODE_TRAIN, seed + (uint64_t)number, &err));
