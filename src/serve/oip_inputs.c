@@ -103,7 +103,7 @@ static bool find_field(const hn_inference *f, input *in) {
  * ---------------------------------------------------------------------------------------- */
 
 static bool set_text(hn_inference *f, const input *in, int32_t row, const char *text, size_t n) {
-    hn_error err = {0};
+    hn_error err; /* not cleared: a kilobyte for each value */
     if (hn_engine_set_text(f->engine, row, in->field, text, n, &err) == HN_OK) return true;
     return refuse(f, in, err.text);
 }
@@ -112,7 +112,7 @@ static bool take_data(hn_inference *f, const input *in) {
     int32_t row = 0;
     for (HN_JSON_EACH(value, in->data)) {
         const bool wrapped = value->kind == HN_JSON_LIST && value->n == 1;
-        hn_error err = {0};
+        hn_error err;
         if (row == f->rows) break;
         if (hn_engine_set(f->engine, row++, in->field, wrapped ? value + 1 : value, &err) != HN_OK)
             return refuse(f, in, err.text);

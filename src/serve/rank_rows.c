@@ -141,7 +141,7 @@ static int32_t find_again(hn_ranking *r, const place *at, const hn_json_node *me
 }
 
 static bool take_member(hn_ranking *r, const place *at, const hn_json_node *member, int32_t field) {
-    hn_error err = {0};
+    hn_error err; /* not cleared: a kilobyte for each member */
     if (field == ONLY_AN_ID) return true;
     if (field < 0) return r->lenient || unknown(r, at, member, field);
     if (r->memory->stamps[field] == at->stamp)
