@@ -159,6 +159,13 @@ static void move(const hn_config_train *c, ref_part *p, size_t k, double rate, d
     p->w[k] -= rate * m / (sqrt(v) + c->epsilon);
 }
 
+static void forget(reference *ref) {
+    for (int32_t i = 0; i < REF_PARTS; i++) {
+        memset(ref->parts[i].g, 0, ref->parts[i].n * sizeof *ref->parts[i].g);
+        memset(ref->parts[i].touched, 0, ref->parts[i].n);
+    }
+}
+
 static void update(reference *ref, const hn_config_train *c, double rate_scale) {
     for (int32_t i = 0; i < REF_PARTS; i++) {
         ref_part *const p = &ref->parts[i];
@@ -169,9 +176,64 @@ static void update(reference *ref, const hn_config_train *c, double rate_scale) 
             if (!table || p->touched[k / p->width])
                 move(c, p, k, rate, table ? c->embedding_decay : c->weight_decay,
                      (double)ref->step);
-        memset(p->g, 0, p->n * sizeof *p->g);
-        memset(p->touched, 0, p->n);
     }
+    forget(ref);
+}
+
+/* ---- The weights of the tasks ------------------------------------------------------------ */
+
+/* L_t and its gradient's norm at bottom.w1, by a pass over the rows for this task alone. */
+static void look_at_task(reference *ref, const hn_rows *rows, int32_t t, const double *scale,
+                         double *loss, double *norm) {
+    double own[M * T] = {0};
+    for (int32_t i = 0; i < M; i++) own[i * T + t] = scale[i * T + t];
+    *loss = *norm = 0;
+    for (int32_t r = 0; r < rows->rows; r++) one_row(ref, rows, r, own, loss);
+    for (size_t k = 0; k < ref->parts[BOTTOM_W].n; k++)
+        *norm += ref->parts[BOTTOM_W].g[k] * ref->parts[BOTTOM_W].g[k];
+    *norm = sqrt(*norm);
+    forget(ref);
+}
+
+static double factor(const reference *ref, const hn_config_train *c, int32_t t) {
+    if (c->weighting == HN_WEIGHTING_FIXED) return 1;
+    return c->weighting == HN_WEIGHTING_GRADNORM ? ref->weight[t] : exp(-ref->weight[t]);
+}
+
+static double gradnorm_gradient(const reference *ref, const hn_config_train *c, int32_t t,
+                                const double *loss, const double *norm) {
+    double n = 0, mean = 0, pace = 0;
+    for (int32_t k = 0; k < T; k++)
+        if (loss[k] > 0) {
+            n++;
+            mean += ref->weight[k] * norm[k];
+            pace += loss[k] / ref->first[k];
+        }
+    const double target = mean / n * pow(loss[t] / ref->first[t] / (pace / n), c->gradnorm_alpha);
+    const double far = ref->weight[t] * norm[t] - target;
+    return n < 2 ? NAN : norm[t] * (far > 0 ? 1 : far < 0 ? -1 : 0);
+}
+
+static void move_weights(reference *ref, const hn_config_train *c, double rate_scale,
+                         const double *loss, const double *norm) {
+    double gradient[T], sum = 0;
+    for (int32_t t = 0; t < T; t++)
+        if (loss[t] > 0 && ref->first[t] == 0) ref->first[t] = loss[t];
+    for (int32_t t = 0; t < T; t++)
+        gradient[t] = c->weighting == HN_WEIGHTING_GRADNORM
+                          ? gradnorm_gradient(ref, c, t, loss, norm)
+                          : 0.5 - exp(-ref->weight[t]) * loss[t];
+    for (int32_t t = 0; t < T; t++) {
+        if (c->weighting == HN_WEIGHTING_FIXED || !(loss[t] > 0) || isnan(gradient[t])) continue;
+        ref->m[t] = c->beta1 * ref->m[t] + (1 - c->beta1) * gradient[t];
+        ref->v[t] = c->beta2 * ref->v[t] + (1 - c->beta2) * gradient[t] * gradient[t];
+        const double m = ref->m[t] / (1 - pow(c->beta1, (double)ref->step)),
+                     v = ref->v[t] / (1 - pow(c->beta2, (double)ref->step));
+        ref->weight[t] -= rate_scale * c->weighting_rate * m / (sqrt(v) + c->epsilon);
+    }
+    if (c->weighting != HN_WEIGHTING_GRADNORM || isnan(gradient[0]) || isnan(gradient[1])) return;
+    for (int32_t t = 0; t < T; t++) sum += ref->weight[t] = fmax(ref->weight[t], 0.001);
+    for (int32_t t = 0; t < T; t++) ref->weight[t] *= T / sum;
 }
 
 double reference_step(reference *ref, const hn_rows *rows, const hn_config *config,
@@ -187,8 +249,18 @@ double reference_step(reference *ref, const hn_rows *rows, const hn_config *conf
         const double over = config->train.reduce == HN_REDUCE_ROWS ? total : weight[c];
         scale[c] = over > 0 ? config->tasks[c % T].weight / over : 0;
     }
-    for (int32_t r = 0; r < rows->rows; r++) one_row(ref, rows, r, scale, &loss);
+    double task[T], norm[T], ignored = 0;
+    for (int32_t t = 0; t < T; t++) {
+        if (ref->step == 0) ref->weight[t] = config->train.weighting == HN_WEIGHTING_GRADNORM;
+        look_at_task(ref, rows, t, scale, &task[t], &norm[t]);
+        loss += factor(ref, &config->train, t) * task[t];
+        if (config->train.weighting == HN_WEIGHTING_UNCERTAINTY && task[t] > 0)
+            loss += ref->weight[t] / 2;
+    }
+    for (int32_t c = 0; c < M * T; c++) scale[c] *= factor(ref, &config->train, c % T);
+    for (int32_t r = 0; r < rows->rows; r++) one_row(ref, rows, r, scale, &ignored);
     ref->step++;
     update(ref, &config->train, rate_scale);
+    move_weights(ref, &config->train, rate_scale, task, norm);
     return loss;
 }

@@ -23,6 +23,8 @@ typedef struct ref_part { /* one tensor, with its gradient and what the optimize
 typedef struct reference {
     ref_part parts[REF_PARTS]; /* bottom w b, tower w b, out w b; users, items, tags */
     int64_t step;
+    double weight[FIXTURE_TASKS], m[FIXTURE_TASKS], v[FIXTURE_TASKS]; /* s_t or w_t, Adam's */
+    double first[FIXTURE_TASKS];                                      /* L_t(0) */
 } reference;
 
 /* Copies the trainer's parameters. */
