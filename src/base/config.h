@@ -87,6 +87,7 @@ typedef struct hn_config_task {
     char *name;
     hn_predicate label; /* an empty cell: absent */
     double weight;      /* λ of all its cells, > 0 */
+    char *after;        /* the task without which this one cannot happen; NULL: none */
 } hn_config_task;
 
 typedef enum hn_feature_kind {
@@ -148,7 +149,9 @@ typedef struct hn_config_feature {
     X(HMOE, "hmoe")                   \
     X(CROSS_STITCH, "cross-stitch")   \
     X(STAR, "star")                   \
-    X(PEPNET, "pepnet")
+    X(PEPNET, "pepnet")               \
+    X(AITM, "aitm")                   \
+    X(M3OE, "m3oe")
 typedef enum hn_model_kind {
 #define X(symbol, text) HN_MODEL_##symbol,
     HN_MODEL_MAP(X)
@@ -193,6 +196,10 @@ typedef struct hn_config_model {
     hn_units auxiliary_units; /* star: of the net that is told the scenario */
     double stitch_diagonal;   /* cross-stitch: where the matrices start */
     int32_t gate_width;       /* pepnet: hidden layer of each gate */
+    double order_penalty;     /* aitm: weight of max(p(later) - p(earlier), 0) */
+    /* Of each task 1 + the one it comes after, 0: none. No option of the model: the tasks' `after`
+     * says it. */
+    int32_t after[HN_TASKS_MAX];
     double embedding_dropout; /* on x, 0…0.9 */
     double expert_dropout;    /* after every expert layer */
     hn_san_input san_input;   /* what the SAN gate reads besides e_i */

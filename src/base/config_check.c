@@ -104,6 +104,58 @@ static const hn_config_task *labelled_by(const hn_config *config, const char *co
     return NULL;
 }
 
+/* The earlier task of each; model->after has the same by number. */
+static hn_status find_after(hn_config_reader *reader, const hn_node *node, hn_config *config,
+                            int32_t task) {
+    const char *names[HN_TASKS_MAX], *const name = config->tasks[task].after;
+    char hint[300];
+    const int32_t found = name != NULL ? find_task(config, name) : -1;
+    if (name != NULL && found < 0)
+        return hn_config_fail_key(
+            reader, node, "after", "found \"%.80s\", which is no task%s", name,
+            hn_hint(hint, sizeof hint, name, task_names(names, config), (size_t)config->n_tasks));
+    config->model.after[task] = found + 1;
+    return HN_OK;
+}
+
+/* Whoever goes back from a task as many times as there are tasks goes round in a circle. */
+static hn_status check_circle(hn_config_reader *reader, const hn_node *node, hn_config *config,
+                              int32_t task) {
+    int32_t at = task + 1;
+    for (int32_t i = 0; i < config->n_tasks && at > 0; i++) {
+        at = config->model.after[at - 1];
+        if (at == task + 1)
+            return hn_config_fail_key(
+                reader, node, "after",
+                "found \"%.80s\", which itself comes after \"%.80s\"; expected "
+                "an order with a first task",
+                config->tasks[task].after, config->tasks[task].name);
+    }
+    return HN_OK;
+}
+
+typedef hn_status (*task_check)(hn_config_reader *reader, const hn_node *node, hn_config *config,
+                                int32_t task);
+
+static hn_status check_each_task(hn_config_reader *reader, const hn_node *nodes, hn_config *config,
+                                 task_check check) {
+    const hn_key_path tasks = {reader->path, "tasks"};
+    hn_status status = HN_OK;
+    for (int32_t i = 0; status == HN_OK && i < config->n_tasks; i++) {
+        const hn_key_path path = {&tasks, config->tasks[i].name};
+        reader->path = &path;
+        status = check(reader, hn_node_find(nodes, config->tasks[i].name), config, i);
+        reader->path = tasks.up;
+    }
+    return status;
+}
+
+static hn_status check_tasks(hn_config_reader *reader, const hn_node *root, hn_config *config) {
+    const hn_node *nodes = hn_node_find(root, "tasks");
+    HN_TRY(check_each_task(reader, nodes, config, find_after));
+    return check_each_task(reader, nodes, config, check_circle);
+}
+
 /* ---- Features ---- */
 
 static hn_status leak(hn_config_reader *reader, const hn_node *node, const char *key,
@@ -278,6 +330,7 @@ static hn_status check_sampling(hn_config_reader *reader, const hn_node *root,
 
 hn_status hn_config_check(hn_config_reader *reader, const hn_node *root, void *object) {
     hn_config *config = object;
+    HN_TRY(check_tasks(reader, root, config));
     HN_TRY(check_features(reader, root, config));
     HN_TRY(check_sampling(reader, root, config));
     return check_metric(reader, root, config);

@@ -102,8 +102,8 @@ static const hn_option model_options[] = {
      .meaning = "options of other models than this one are read and have no effect, so that one "
                 "config compares them"},
     {FIELD(experts), COUNT(1, 256, "5"),
-     .meaning = "hinet: K, sub-experts of each SEI; mmoe, hmoe: experts"},
-    {FIELD(expert_units), UNITS(1, "128 64"), .meaning = "hinet, mmoe, hmoe: layers of each"},
+     .meaning = "hinet: K, sub-experts of each SEI; mmoe, hmoe: experts; m3oe: shared experts"},
+    {FIELD(expert_units), UNITS(1, "128 64"), .meaning = "hinet, mmoe, hmoe, m3oe: layers of each"},
     {FIELD(scenario_levels), COUNT(1, 8, "1"), .meaning = "hinet: scenario extraction layers"},
     {FIELD(scenario_width), COUNT(1, 4096, "64"),
      .meaning =
@@ -122,7 +122,8 @@ static const hn_option model_options[] = {
     {FIELD(task_shared_across), .type = &hn_value_bool, .def = "false",
      .meaning = "hinet: all scenarios have the same shared task experts"},
     {FIELD(bottom_units), UNITS(1, "128 64"),
-     .meaning = "shared-bottom, single, mixed, cross-stitch, star, pepnet: layers of the bottom"},
+     .meaning = "shared-bottom, single, mixed, cross-stitch, star, pepnet, aitm: layers of the "
+                "bottom"},
     {FIELD(tower_units), UNITS(0, "128 64"),
      .meaning = "layers of each cell's tower, before the last one of 1"},
     {FIELD(stitch_diagonal), .type = &hn_value_real, .min = 0, .max = 1, .def = "0.9",
@@ -130,6 +131,9 @@ static const hn_option model_options[] = {
                 "among the others"},
     {FIELD(auxiliary_units), UNITS(0, "64"),
      .meaning = "star: layers of the auxiliary net, before the last one"},
+    {FIELD(order_penalty), .type = &hn_value_real, .min = 0, .max = 1000, .def = "0.6",
+     .meaning = "aitm: weight in the loss of max(p(task) − p(task before), 0), for tasks in the "
+                "order of the config; 0: none"},
     {FIELD(gate_width), COUNT(1, 4096, "64"), .meaning = "pepnet: hidden layer of each gate"},
     {FIELD(embedding_dropout), DROPOUT,
      .meaning = "share of the model's input that is dropped in training"},

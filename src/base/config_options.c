@@ -224,6 +224,14 @@ static const hn_option task_options[] = {
      .max = 1e6,
      .def = "1",
      .meaning = "of its loss"},
+    {.name = "after",
+     .type = &hn_value_text,
+     .offset = offsetof(hn_config_task, after),
+     .min = 1,
+     .max = 200,
+     .meaning = "the task without which this one cannot happen (an order only after a click): the "
+                "model learns p(this given that), and p(this) is the product (ESMM). The label "
+                "must be 0, not empty, where that one did not happen"},
 };
 
 static const hn_config_section task_section = {

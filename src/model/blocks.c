@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/memory.h"
 #include "model/blocks.h"
 
 /* More numbers than any machine holds; below it no product of dimensions overflows. */
@@ -76,37 +77,36 @@ static hn_value norm(hn_graph *graph, hn_value z, const hn_layer *layer) {
     return hn_norm(graph, z, gamma, beta);
 }
 
-/* act(LN(x·W + b)); a plain ReLU is done in the product's own pass. */
-static hn_value expert_layer(hn_graph *graph, const hn_config_model *config, hn_value x,
-                             hn_layer layer) {
+hn_value hn_block_expert(hn_graph *graph, const hn_config_model *config, hn_value z,
+                         const hn_layer *layer) {
     static const hn_act acts[] = {[HN_ACTIVATION_RELU] = HN_ACT_RELU,
                                   [HN_ACTIVATION_SILU] = HN_ACT_SILU,
                                   [HN_ACTIVATION_GELU] = HN_ACT_GELU};
-    if (!config->expert_norm && config->activation == HN_ACTIVATION_RELU)
-        return hn_block_layer(graph, x, &layer);
-    layer.act = HN_ACT_NONE;
-    hn_value z = hn_block_layer(graph, x, &layer);
-    if (config->expert_norm) z = norm(graph, z, &layer);
+    if (config->expert_norm) z = norm(graph, z, layer);
     return hn_activate(graph, z, acts[config->activation]);
 }
 
-/* Layer k, from 0. */
-static hn_value bank_layer(hn_graph *graph, hn_value x, const hn_bank *bank, int32_t k) {
+bool hn_block_plain_experts(const hn_config_model *config) {
+    return !config->expert_norm && config->activation == HN_ACTIVATION_RELU;
+}
+
+hn_value hn_block_bank_layer(hn_graph *graph, hn_value x, const hn_bank *bank, int32_t k) {
     char suffix[12];
     snprintf(suffix, sizeof suffix, "%d", k + 1);
+    const bool plain = !bank->expert || hn_block_plain_experts(bank->expert);
     const hn_layer layer = {.name = bank->name,
                             .suffix = suffix,
                             .n = k ? 1 : bank->n,
                             .cols = bank->units->units[k],
                             .by_scenario = bank->by_scenario,
-                            .act = HN_ACT_RELU};
-    x = bank->expert ? expert_layer(graph, bank->expert, x, layer)
-                     : hn_block_layer(graph, x, &layer);
+                            .act = plain ? HN_ACT_RELU : HN_ACT_NONE};
+    x = hn_block_layer(graph, x, &layer);
+    if (!plain) x = hn_block_expert(graph, bank->expert, x, &layer);
     return hn_dropout(graph, x, bank->dropout);
 }
 
 hn_value hn_block_bank(hn_graph *graph, hn_value x, const hn_bank *bank) {
-    for (int32_t k = 0; k < bank->units->n; k++) x = bank_layer(graph, x, bank, k);
+    for (int32_t k = 0; k < bank->units->n; k++) x = hn_block_bank_layer(graph, x, bank, k);
     return x;
 }
 
@@ -130,6 +130,17 @@ hn_value hn_block_gate(hn_graph *graph, hn_value x, const hn_gate *gate) {
     return g;
 }
 
+hn_value hn_block_mix(hn_graph *graph, hn_value gate, hn_value experts) {
+    const hn_shape shape = hn_value_shape(graph, gate);
+    const size_t n = (size_t)shape.groups * (size_t)shape.cols;
+    int32_t *index = hn_alloc(n, sizeof *index);
+    if (!index) return hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
+    for (size_t i = 0; i < n; i++) index[i] = (int32_t)(i % (size_t)shape.cols);
+    const hn_value mixed = hn_mix(graph, gate, experts, index);
+    hn_free(index);
+    return mixed;
+}
+
 hn_value hn_block_tower(hn_graph *graph, const hn_config_model *config, hn_value x,
                         hn_heads heads) {
     const int32_t count = hn_heads_count(graph, heads), groups = hn_value_shape(graph, x).groups;
@@ -141,7 +152,7 @@ hn_value hn_block_tower(hn_graph *graph, const hn_config_model *config, hn_value
     const hn_value z = gated ? hn_block_prior(graph, config) : HN_NONE;
     hn_value h = x;
     for (int32_t k = 0; k < config->tower_units.n; k++) {
-        h = bank_layer(graph, h, &layers, k);
+        h = hn_block_bank_layer(graph, h, &layers, k);
         if (gated) h = hn_block_tower_gate(graph, config, h, z, k + 1);
     }
     return hn_block_layer(

@@ -12,6 +12,8 @@
  *   cgc.own.wK cgc.shared.wK cgc.gate.w cgc.gate.shared.w   and .b; cgc.L.* at level L
  *   experts.wK experts.gate.w                     MMoE, HMoE
  *   bottom.wK bottom.bK, scenario.e               shared-bottom, single, mixed and others
+ *   transfer.T.message.w transfer.T.w             AITM, into task T ≥ 2; and .b
+ *   scenario.own task.own                         M3oE
  *   tower.wK tower.bK tower.out.w tower.out.b
  *
  * Shapes. A parameter is [batch][rows][groups × cols] (graph.h). A layer with n outputs of
@@ -61,6 +63,13 @@ typedef struct hn_bank {
     const hn_config_model *expert; /* whose norm and activation it has; NULL: no expert, ReLU */
 } hn_bank;
 hn_value hn_block_bank(hn_graph *graph, hn_value x, const hn_bank *bank);
+/* Its layer k, from 0, of what the layer before gave. */
+hn_value hn_block_bank_layer(hn_graph *graph, hn_value x, const hn_bank *bank, int32_t k);
+/* act(LN(z)) of an expert layer's z = x·W + b, as the config has it. Where that is a plain
+ * ReLU the product does it in its own pass (layer.act). */
+hn_value hn_block_expert(hn_graph *graph, const hn_config_model *config, hn_value z,
+                         const hn_layer *layer);
+bool hn_block_plain_experts(const hn_config_model *config);
 
 /* Gates: for each group of x `n` softmaxes over `experts`, softmax(x·W + b);
  * [x.groups·n × experts]. Kept as "gate.TITLE" unless title is NULL. */
@@ -72,6 +81,9 @@ typedef struct hn_gate {
     bool ones; /* the script: softmax over an axis of size 1, so that every weight is 1 */
 } hn_gate;
 hn_value hn_block_gate(hn_graph *graph, hn_value x, const hn_gate *gate);
+
+/* Every group of the gate mixes all the experts: out o = Σ_k gate[o][k] · experts k. */
+hn_value hn_block_mix(hn_graph *graph, hn_value gate, hn_value experts);
 
 /* MMoE: experts that all share, mixed by a gate for each head; [heads × d]. */
 hn_value hn_block_mmoe(hn_graph *graph, const hn_config_model *config, hn_value x, hn_heads heads);
@@ -112,6 +124,12 @@ hn_value hn_block_tower(hn_graph *graph, const hn_config_model *config, hn_value
 hn_value hn_block_wide(hn_graph *graph, const hn_config_model *config, hn_value logits,
                        bool all_heads);
 
+/* The logits of tasks that come after others (ESMM): σ(z) = σ(z of the earlier) · σ(b), where
+ * b, the logit given, is the conditional one. The logits as they are where no task does. */
+hn_value hn_block_after(hn_graph *graph, const hn_config_model *config, hn_value logits);
+/* AITM's calibrator: a penalty where a task's probability is above that of the task before. */
+void hn_block_calibrate(hn_graph *graph, const hn_config_model *config, hn_value logits);
+
 /* What gates on towers read, z = (stop(x), user's id, item's id, e_i), recorded once; and the
  * output h of tower layer `level` times its gate. */
 hn_value hn_block_prior(hn_graph *graph, const hn_config_model *config);
@@ -137,7 +155,9 @@ hn_value hn_block_columns(hn_graph *graph, hn_value x, int32_t first, int32_t co
       "Misra et al., Cross-stitch Networks, CVPR 2016")                                            \
     X(STAR, star, "STAR", "Sheng et al., Star Topology Adaptive Recommender, CIKM 2021")           \
     X(PEPNET, pepnet, "PEPNet",                                                                    \
-      "Chang et al., Parameter and Embedding Personalized Network, KDD 2023")
+      "Chang et al., Parameter and Embedding Personalized Network, KDD 2023")                      \
+    X(AITM, aitm, "AITM", "Xi et al., Adaptive Information Transfer Multi-task, KDD 2021")         \
+    X(M3OE, m3oe, "M3oE", "Zhang et al., Multi-Domain Multi-Task Mixture-of-Experts, SIGIR 2024")
 
 /* From x to the logits: [T × 1] of the row's own scenario, or [M·T × 1] with all heads. */
 #define X(symbol, name, title, source) \

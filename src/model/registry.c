@@ -29,13 +29,17 @@ hn_status hn_model_record(hn_graph **out, const hn_layout *layout, const hn_conf
     const hn_model_row *model = hn_model_find(config->kind);
     if (!model) return hn_fail(err, HN_BAD_CONFIG, "model kind %d is not known", (int)config->kind);
     HN_TRY(check_layout(layout, err));
-    /* the script's switches are HiNet's; other models share its blocks, not its quirks */
+    /* the script's switches are HiNet's, the calibrator is AITM's; other models share the blocks,
+     * not the quirks */
     hn_config_model own = *config;
     if (config->kind != HN_MODEL_HINET) own.compat = (hn_config_compat){0};
+    if (config->kind != HN_MODEL_AITM) own.order_penalty = 0;
     hn_graph *graph = NULL;
     HN_TRY(hn_graph_create(&graph, layout, err));
-    const hn_value logits =
-        hn_block_wide(graph, &own, model->build(graph, &own), own.compat.all_heads);
+    hn_value logits = model->build(graph, &own);
+    logits = hn_block_wide(graph, &own, logits, own.compat.all_heads);
+    logits = hn_block_after(graph, &own, logits);
+    hn_block_calibrate(graph, &own, logits);
     hn_output(graph, logits, own.compat.all_heads);
     const hn_status status = hn_graph_status(graph, err);
     if (status != HN_OK)

@@ -42,6 +42,7 @@ bool hn_model_shared_layer(hn_shared_layer *out, const hn_config_model *config) 
     case HN_MODEL_PLE: return task_experts(out, config);
     case HN_MODEL_MMOE:
     case HN_MODEL_HMOE: return layer(out, "experts", &config->expert_units, 0, 0);
+    case HN_MODEL_M3OE: return layer(out, "experts", &config->expert_units, 0, config->experts);
     case HN_MODEL_SHARED_BOTTOM:
     case HN_MODEL_MIXED:
     case HN_MODEL_STAR:

@@ -121,6 +121,31 @@ static void hmoe_options(hn_config_model *c) { hmoe(c), options_of_rivals(c); }
 static void cross_stitch_options(hn_config_model *c) { cross_stitch(c), options_of_rivals(c); }
 static void star_options(hn_config_model *c) { star(c), options_of_rivals(c); }
 static void pepnet_options(hn_config_model *c) { pepnet(c), options_of_rivals(c); }
+static void with_norm(hn_config_model *c, hn_model_kind kind) {
+    c->kind = kind, c->expert_norm = true, c->activation = HN_ACTIVATION_SILU;
+}
+static void hmoe_norm(hn_config_model *c) { with_norm(c, HN_MODEL_HMOE); }
+static void cross_stitch_norm(hn_config_model *c) { with_norm(c, HN_MODEL_CROSS_STITCH); }
+static void star_norm(hn_config_model *c) { with_norm(c, HN_MODEL_STAR); }
+static void pepnet_norm(hn_config_model *c) { with_norm(c, HN_MODEL_PEPNET); }
+
+/* Each task after the one before: as long a chain as there are tasks. */
+static void chain(hn_config_model *c) {
+    for (int32_t t = 1; t < HN_TASKS_MAX; t++) c->after[t] = t;
+}
+static void aitm(hn_config_model *c) { c->kind = HN_MODEL_AITM, c->order_penalty = 0.6; }
+static void aitm_heavy(hn_config_model *c) { c->kind = HN_MODEL_AITM, c->order_penalty = 5; }
+static void aitm_free(hn_config_model *c) { c->kind = HN_MODEL_AITM; }
+static void aitm_after(hn_config_model *c) { aitm(c), chain(c); }
+static void aitm_dropout(hn_config_model *c) { aitm(c), dropouts(c); }
+static void m3oe(hn_config_model *c) { c->kind = HN_MODEL_M3OE; }
+static void m3oe_plain(hn_config_model *c) { c->kind = HN_MODEL_M3OE, plain_sizes(c); }
+static void m3oe_dropout(hn_config_model *c) { c->kind = HN_MODEL_M3OE, dropouts(c); }
+static void esmm(hn_config_model *c) { c->kind = HN_MODEL_SHARED_BOTTOM, chain(c); }
+static void esmm_all_heads(hn_config_model *c) { c->compat.all_heads = true, chain(c); }
+static void esmm_siblings(hn_config_model *c) { /* all after the first */
+    for (int32_t t = 1; t < HN_TASKS_MAX; t++) c->after[t] = 1;
+}
 
 #define CASE(name) \
     { #name, name }
@@ -205,6 +230,21 @@ const model_case model_cases[] = {
     CASE(pepnet),
     CASE(pepnet_no_units),
     CASE(pepnet_dropout),
+    CASE(hmoe_norm),
+    CASE(cross_stitch_norm),
+    CASE(star_norm),
+    CASE(pepnet_norm),
+    CASE(aitm),
+    CASE(aitm_heavy),
+    CASE(aitm_free),
+    CASE(aitm_after),
+    CASE(aitm_dropout),
+    CASE(m3oe),
+    CASE(m3oe_plain),
+    CASE(m3oe_dropout),
+    CASE(esmm),
+    CASE(esmm_all_heads),
+    CASE(esmm_siblings),
 };
 const size_t n_model_cases = sizeof model_cases / sizeof *model_cases;
 
