@@ -21,12 +21,13 @@ TOKEN = "a-token-of-the-tests-0123456789"
 class Server:
     """`hinet serve` on ports of its own; its log lines are kept."""
 
-    def __init__(self, hinet, folder, *args):
+    def __init__(self, hinet, folder, *args, wrap=(), env=None, **how):
         self.ready_file = folder / "ready.json"
         self.ready_file.unlink(missing_ok=True)
         self.log = open(folder / "server.log", "w+b")
         self.process = subprocess.Popen(
-            [hinet.path, "serve", *map(str, args), "--ready-file", str(self.ready_file)], stderr=self.log)
+            [*map(str, wrap), hinet.path, "serve", *map(str, args), "--ready-file", str(self.ready_file)],
+            **{"stderr": self.log, "env": {**os.environ, **(env or {})}, **how})
         end = time.time() + 60
         while not self.ready_file.exists():
             assert self.process.poll() is None and time.time() < end, self.lines()
@@ -92,8 +93,7 @@ def server(hinet, folder):
         assert running.stop() == 0
 
 
-@pytest.fixture(scope="module")
-def rows(demo):
+def rows_of_one_user(demo):
     """Twelve test impressions as dictionaries, of one scenario and one user."""
     names = demo.header.split(",")
     rows = [dict(zip(names, line.split(","))) for line in demo.test_rows]
@@ -102,6 +102,11 @@ def rows(demo):
     for row in rows:
         found.setdefault(row["item_id"], {**first, "item_id": row["item_id"], "position": row["position"]})
     return list(found.values())[:12]
+
+
+@pytest.fixture(scope="module")
+def rows(demo):
+    return rows_of_one_user(demo)
 
 
 def request_of(rows):
