@@ -172,6 +172,19 @@ HN_API HN_MUST_USE hn_status hn_predict(const hn_bundle *bundle, const char *con
                                         hn_write write, void *user, const hn_run *run,
                                         hn_error *err);
 
+typedef struct hn_runs_options {
+    const char *data; /* rows to measure on: a config (its test split), a prepared dataset, or log
+                         files as a pattern; NULL: the test split of each run's own dataset */
+    int64_t rows;     /* most rows of the sample for gates and the cost of features; 0: 20000 */
+    uint64_t seed;    /* of the sample, the permutations and the bootstrap */
+} hn_runs_options;
+/* Writes one self-contained HTML page about trainings through `write`; `runs` are folders that
+ * hn_train wrote, or bundles. The report's JSON is what stands in the page as JSON, too. The same
+ * inputs give the same bytes. `options` may be NULL. docs/report.md. */
+HN_API HN_MUST_USE hn_status hn_runs_report(hn_report **out, const char *const *runs, size_t n_runs,
+                                            const hn_runs_options *options, hn_write write,
+                                            void *user, const hn_run *run, hn_error *err);
+
 typedef struct hn_serve_options {
     const char *listen;     /* instead of the config's address; NULL: the config's */
     const char *ready_file; /* written when requests are answered:
@@ -198,6 +211,22 @@ typedef struct hn_simulate_options {
 /* Writes a simulated platform (log, tables, config.yaml) into run->out_dir. */
 HN_API HN_MUST_USE hn_status hn_simulate(hn_report **out, const hn_simulate_options *options,
                                          const hn_run *run, hn_error *err);
+
+/* ---- Offline experiments --------------------------------------------------------- */
+
+typedef struct hn_experiment_options {
+    const char *program; /* hinet itself, which trains in processes of its own; NULL: this process's
+                            file */
+    const char *commit;  /* of the sources, noted with each result; NULL: none */
+    int32_t jobs;        /* runs at a time; 0: one for each core, by run->threads (0: 1) of each */
+    bool search;         /* tune the options of `search` first, on validation */
+} hn_experiment_options;
+/* Runs an EXPERIMENT.yaml (docs/experiment.md): every model with every seed on every data set,
+ * whatever of it has no result yet, in run->out_dir, and reports the table. Stopped at any moment,
+ * the same call goes on. A run that fails is told in the table, and is no failure of the call. */
+HN_API HN_MUST_USE hn_status hn_experiment(hn_report **out, const char *path,
+                                           const hn_experiment_options *options, const hn_run *run,
+                                           hn_error *err);
 
 /* ---- Experiments on users ------------------------------------------------------ */
 

@@ -20,6 +20,7 @@ MAY_INCLUDE = {
     "train": {"base", "kernel", "graph", "model", "data", "bundle"},
     "serve": {"base", "kernel", "graph", "model", "data", "online", "bundle"},
     "simulate": {"base"},
+    "experiment": {"base", "data", "online"},
     "cli": set(),
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)

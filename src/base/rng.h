@@ -18,7 +18,10 @@ typedef enum hn_stream {
     HN_STREAM_PROFILE,
     HN_STREAM_CALIBRATION,
     HN_STREAM_GOLDEN,
-    HN_STREAM_REPORT
+    HN_STREAM_REPORT,
+    HN_STREAM_SEARCH,
+    HN_STREAM_BOOTSTRAP,
+    HN_STREAM_SAMPLING
 } hn_stream;
 
 /* 64 well-mixed bits (two rounds of a splitmix64-style finaliser over the inputs). */

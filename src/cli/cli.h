@@ -191,9 +191,12 @@ void cli_progress_end(cli_progress *progress);
 
 /* ---- Commands with files of their own (cmd_*.c) ------------------------------------------- */
 
+hn_status cli_run_experiment(const cli_options *options, hn_run *run, hn_error *err);
 hn_status cli_run_abtest(const cli_options *options, hn_run *run, hn_error *err);
 hn_status cli_run_replay(const cli_options *options, hn_run *run, hn_error *err);
 hn_status cli_run_join(const cli_options *options, hn_run *run, hn_error *err);
+/* "runs/NAME" for a config "…/NAME.yaml"; to be freed. NULL: no memory. */
+char *cli_default_out_dir(const char *config_path);
 /* Where a command that leaves no files may spill (commands.c). */
 void cli_use_temp(hn_run *run, const cli_options *options);
 hn_status cli_run_features(const cli_options *options, hn_run *run, hn_error *err);

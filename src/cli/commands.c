@@ -43,8 +43,7 @@ static hn_status run_check(const cli_options *options, hn_run *run, hn_error *er
     return status == HN_OK ? print_report(report, options, err) : status;
 }
 
-/* "runs/NAME" for a config "…/NAME.yaml"; to be freed. */
-static char *default_out_dir(const char *config_path) {
+char *cli_default_out_dir(const char *config_path) {
     const char *const slash = strrchr(config_path, '/'), *const name =
                                                              slash ? slash + 1 : config_path;
     const char *const dot = strrchr(name, '.');
@@ -58,7 +57,7 @@ static hn_status run_train(const cli_options *options, hn_run *run, hn_error *er
     hn_report *report = NULL;
     hn_status status = load_config(&config, options, options->args[0], err);
     if (status != HN_OK) return status;
-    char *const dir = options->out ? NULL : default_out_dir(options->args[0]);
+    char *const dir = options->out ? NULL : cli_default_out_dir(options->args[0]);
     run->out_dir = options->out ? options->out : dir;
     run->resume = options->resume;
     run->until_epoch = options->until_epoch;
@@ -245,6 +244,30 @@ const cli_command cli_commands[] = {
         .max_args = 1,
         .missing = "CONFIG",
         .run = run_train,
+    },
+    {
+        .name = "experiment",
+        .usage = "experiment EXPERIMENT.yaml [OPTIONS]",
+        .summary = "compare models, options and data sets over seeds",
+        .description = "Runs every model with every seed on every data set of EXPERIMENT.yaml\n"
+                       "(docs/experiment.md), each as `hinet train` in a process of its own, "
+                       "several at a time,\n"
+                       "and prints the table: cells, mean and deviation over seeds, paired "
+                       "differences from the\n"
+                       "first model with intervals. Everything is in --out [runs/NAME]: "
+                       "results.jsonl, table.*\n"
+                       "(text, CSV, JSON, Markdown, LaTeX), and a folder a run. What has a result "
+                       "is never run\n"
+                       "again; killed or stopped, the same command goes on. With --search, options "
+                       "are tuned on\n"
+                       "validation first, with the same number of trials for every model.\n",
+        .example = "  hinet experiment examples/experiments/quick.yaml --jobs 2\n",
+        .options = RUN_BITS | CLI_BIT(JOBS) | CLI_BIT(SEARCH) | CLI_BIT(FORMAT) | CLI_BIT(OUT) |
+                   CLI_BIT(JSON),
+        .min_args = 1,
+        .max_args = 1,
+        .missing = "EXPERIMENT.yaml",
+        .run = cli_run_experiment,
     },
     {
         .name = "eval",
