@@ -2,7 +2,6 @@
  * learned T × T matrix mixes what the tasks' layers found. Then a tower for each cell. */
 #include <stdio.h>
 
-#include "base/memory.h"
 #include "model/blocks.h"
 
 /* α^l, the same for every row: [T × T]. */
@@ -25,17 +24,15 @@ static hn_value mix(hn_graph *graph, hn_value alpha, hn_value a) {
 hn_value hn_model_cross_stitch(hn_graph *graph, const hn_config_model *config) {
     const int32_t tasks = hn_graph_tasks(graph);
     hn_value h = hn_block_input(graph, config, false);
+    const hn_bank bottom = {.name = "bottom",
+                            .units = &config->bottom_units,
+                            .n = tasks,
+                            .dropout = config->expert_dropout,
+                            .expert = config};
     for (int32_t l = 0; l < config->bottom_units.n; l++) {
-        char suffix[12], name[24];
-        snprintf(suffix, sizeof suffix, "%d", l + 1);
+        char name[24];
         snprintf(name, sizeof name, "stitch.%d", l + 1);
-        const hn_value a = hn_block_layer(graph, h,
-                                          &(hn_layer){.name = "bottom",
-                                                      .suffix = suffix,
-                                                      .n = l == 0 ? tasks : 1,
-                                                      .cols = config->bottom_units.units[l],
-                                                      .act = HN_ACT_RELU});
-        h = hn_dropout(graph, a, config->expert_dropout);
+        h = hn_block_bank_layer(graph, h, &bottom, l);
         if (tasks > 1) h = mix(graph, stitch(graph, name, config->stitch_diagonal), h);
     }
     return hn_block_tower(graph, config, h, HN_HEADS_OWN);

@@ -30,7 +30,7 @@ static hn_value epnet(hn_graph *graph, const hn_config_model *config, hn_value x
                          open_gate(graph, hidden(graph, config, z, "epnet", 1), "epnet", 1, d));
 }
 
-/* The columns of x that a side's inputs make; [n × 1], or none. */
+/* The columns of x that a side's inputs make, or none. */
 static hn_value columns_of(hn_graph *graph, hn_value x, hn_side side) {
     const hn_layout *layout = hn_graph_layout(graph);
     int32_t first = layout->width, end = 0;
@@ -41,7 +41,7 @@ static hn_value columns_of(hn_graph *graph, hn_value x, hn_side side) {
         if (input->column + input->width > end) end = input->column + input->width;
     }
     if (first >= end) return HN_NONE;
-    return hn_groups(graph, hn_reshape(graph, x, layout->width, 1), first, end - first);
+    return hn_block_columns(graph, x, first, end - first);
 }
 
 /* z of PPNet: (what the shared network reads, without gradient; user; item; e_i). */
@@ -102,6 +102,7 @@ hn_value hn_model_pepnet(hn_graph *graph, const hn_config_model *config) {
                                      &(hn_bank){.name = "bottom",
                                                 .units = &config->bottom_units,
                                                 .n = 1,
-                                                .dropout = config->expert_dropout});
+                                                .dropout = config->expert_dropout,
+                                                .expert = config});
     return ppnet(graph, config, for_each_task(graph, h), personal(graph, x, scaled, e));
 }

@@ -33,15 +33,17 @@ static hn_value star_layer(hn_graph *graph, hn_value h, const hn_layer *layer) {
 }
 
 static hn_value star_bank(hn_graph *graph, hn_value h, const hn_bank *bank) {
+    const bool plain = !bank->expert || hn_block_plain_experts(bank->expert);
     for (int32_t l = 0; l < bank->units->n; l++) {
         char suffix[12];
         snprintf(suffix, sizeof suffix, "%d", l + 1);
-        h = star_layer(graph, h,
-                       &(hn_layer){.name = bank->name,
-                                   .suffix = suffix,
-                                   .n = l ? 1 : bank->n,
-                                   .cols = bank->units->units[l],
-                                   .act = HN_ACT_RELU});
+        const hn_layer layer = {.name = bank->name,
+                                .suffix = suffix,
+                                .n = l ? 1 : bank->n,
+                                .cols = bank->units->units[l],
+                                .act = plain ? HN_ACT_RELU : HN_ACT_NONE};
+        h = star_layer(graph, h, &layer);
+        if (!plain) h = hn_block_expert(graph, bank->expert, h, &layer);
         h = hn_dropout(graph, h, bank->dropout);
     }
     return h;
@@ -79,7 +81,8 @@ hn_value hn_model_star(hn_graph *graph, const hn_config_model *config) {
                            &(hn_bank){.name = "bottom",
                                       .units = &config->bottom_units,
                                       .n = 1,
-                                      .dropout = config->expert_dropout});
+                                      .dropout = config->expert_dropout,
+                                      .expert = config});
     h = star_bank(graph, h, &(hn_bank){.name = "tower", .units = &config->tower_units, .n = tasks});
     const int32_t n = config->tower_units.n ? 1 : tasks;
     const hn_value logits =
