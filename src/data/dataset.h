@@ -84,9 +84,16 @@ typedef struct hn_batcher hn_batcher;
 hn_status hn_batcher_create(hn_batcher **out, const hn_dataset *dataset, hn_split split,
                             int32_t batch, int32_t window, uint64_t seed, hn_error *err);
 void hn_batcher_start(hn_batcher *batcher, int64_t epoch);
+/* Training passes have the rows of scenario i weights[i] times on average (hn_sampling_times of
+ * each row; [M], copied, each above 0, at most 100) instead of once. For HN_TRAIN, before start.
+ * How many batches a pass has is then known only when it ends. */
+hn_status hn_batcher_weigh(hn_batcher *batcher, const double *weights, hn_error *err);
 /* Skips to batch `index` of the pass, without reading what is before it where it can. */
 void hn_batcher_seek(hn_batcher *batcher, uint64_t index);
+/* Batches of a pass; with weights the number that is expected. */
 uint64_t hn_batcher_batches(const hn_batcher *batcher);
+/* Whether the pass has no batch after those that were given. */
+bool hn_batcher_ended(const hn_batcher *batcher);
 /* The next batch, valid until the next call; NULL at the end. Allocates nothing. HN_BAD_DATA
  * when a block that was not read before is damaged. */
 hn_status hn_batcher_next(const hn_rows **out, hn_batcher *batcher, hn_error *err);

@@ -108,9 +108,12 @@ static hn_status load_position(hn_training *job, hn_pack *pack, hn_error *err) {
     HN_TRY(hn_pack_find(&section, pack, "job/position", HN_PACK_F64, err));
     bool fine = section->n_bytes == sizeof n;
     if (fine) memcpy(n, section->bytes, sizeof n);
-    fine = fine && whole(n[0], 0, job->config->train.epochs) &&
-           whole(n[1], 0, (double)job->batches) && whole(n[2], 0, (double)job->steps) &&
-           isfinite(n[3]) && whole(n[4], 0, (double)job->steps) && !isnan(n[5]) &&
+    /* with sampling the batches of an epoch are only expected */
+    const bool exact = job->config->train.n_sampling == 0;
+    const double batches = exact ? (double)job->batches : 0x1p53,
+                 steps = exact ? (double)job->steps : 0x1p53;
+    fine = fine && whole(n[0], 0, job->config->train.epochs) && whole(n[1], 0, batches) &&
+           whole(n[2], 0, steps) && isfinite(n[3]) && whole(n[4], 0, steps) && !isnan(n[5]) &&
            whole(n[6], -1, (double)json_array_size(job->epochs) - 1) && whole(n[7], 0, 0x1p53) &&
            whole(n[8], 0, 1) && whole(n[9], 0, 1) && whole(n[10], 0, 0x1p53);
     if (!fine)

@@ -31,7 +31,7 @@ static void show(hn_training *job, double now) {
     const hn_run *const run = job->run;
     if (!run->progress || now - job->shown_at < SHOW_SECONDS) return;
     const double rows = (double)hn_dataset_rows(job->dataset, HN_TRAIN);
-    const double share = (double)job->at.batch / (double)job->batches;
+    const double share = fmin((double)job->at.batch / (double)job->batches, 1);
     const hn_progress progress = {
         .phase = "train",
         .done = ((double)job->at.epoch + share) * rows,
@@ -197,7 +197,7 @@ static void count_step(hn_training *job, double loss, int32_t rows) {
     job->rows += (uint64_t)rows;
     job->smooth_loss = isnan(job->smooth_loss) ? loss : 0.98 * job->smooth_loss + 0.02 * loss;
     if (train->eval_every > 0 && at->step % train->eval_every == 0) at->due = 1;
-    if (at->batch < job->batches) return;
+    if (!hn_batcher_ended(job->batcher)) return;
     at->batch = 0;
     at->epoch++;
     if (train->eval_every == 0 || at->epoch == train->epochs) at->due = 1;
@@ -207,6 +207,12 @@ static hn_status next_batch(const hn_rows **out, hn_training *job, hn_error *err
     if (job->at.batch == 0) hn_batcher_start(job->batcher, job->at.epoch);
     HN_TRY(hn_batcher_next(out, job->batcher, err));
     if (*out) return HN_OK;
+    if (job->config->train.n_sampling > 0 && job->at.batch == 0)
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "train.sampling: of the %llu training rows none was drawn in epoch %lld; "
+                       "give greater weights",
+                       (unsigned long long)hn_dataset_rows(job->dataset, HN_TRAIN),
+                       (long long)job->at.epoch + 1);
     return hn_fail(err, HN_FAILED, "%s: the data ended at batch %lld of %lld", job->dataset_path,
                    (long long)job->at.batch, (long long)job->batches);
 }

@@ -83,10 +83,25 @@ static hn_status open_data(hn_training *job, hn_pack *init, hn_error *err) {
                    "`hinet check` shows where they went");
 }
 
+static hn_status weigh_rows(hn_training *job, hn_error *err) {
+    const hn_config *const config = job->config;
+    if (config->train.n_sampling == 0) return HN_OK;
+    double weights[HN_SCENARIOS_MAX];
+    for (int32_t i = 0; i < config->scenario.names.n; i++) weights[i] = 1;
+    for (int32_t k = 0; k < config->train.n_sampling; k++) {
+        const hn_config_sampling *const sampling = &config->train.sampling[k];
+        for (int32_t i = 0; i < config->scenario.names.n; i++)
+            if (strcmp(config->scenario.names.items[i], sampling->name) == 0)
+                weights[i] = sampling->weight;
+    }
+    return hn_batcher_weigh(job->batcher, weights, err);
+}
+
 static hn_status make_batcher(hn_training *job, hn_error *err) {
     const hn_config_train *const train = &job->config->train;
     HN_TRY(hn_batcher_create(&job->batcher, job->dataset, HN_TRAIN, train->batch, train->window,
                              train->seed, err));
+    HN_TRY(weigh_rows(job, err));
     hn_batcher_start(job->batcher, 0);
     job->batches = (int64_t)hn_batcher_batches(job->batcher);
     if (__builtin_mul_overflow(job->batches, (int64_t)train->epochs, &job->steps))
