@@ -321,6 +321,24 @@ static void assert_fixed_point(const char *text) {
     hn_config_free(second);
 }
 
+/* The tasks' names become numbers for the model, in whatever order they stand. */
+static void tasks_after_tasks(void **state) {
+    (void)state;
+    hn_config *c =
+        parse("log: l\ntasks:\n  pay: {label: p, after: order}\n  click: c\n  order: {label: "
+              "o, after: click}\n  like: {label: l, after: click}\nfeatures: {u: id}\n");
+    assert_string_equal(c->tasks[0].after, "order");
+    assert_null(c->tasks[1].after);
+    const int32_t expected[HN_TASKS_MAX] = {3, 0, 2, 2};
+    assert_memory_equal(c->model.after, expected, sizeof expected);
+    assert_non_null(strstr(hn_config_yaml(c), "after: order"));
+    assert_fixed_point(hn_config_yaml(c));
+    hn_config_free(c);
+    c = parse(whole);
+    for (int32_t t = 0; t < HN_TASKS_MAX; t++) assert_int_equal(c->model.after[t], 0);
+    hn_config_free(c);
+}
+
 static void resolved_is_a_fixed_point(void **state) {
     (void)state;
     assert_fixed_point(MINIMAL);
@@ -464,6 +482,7 @@ int main(void) {
         cmocka_unit_test(what_is_absent_is_whole),
         cmocka_unit_test(log_and_tables),
         cmocka_unit_test(split_scenarios_tasks),
+        cmocka_unit_test(tasks_after_tasks),
         cmocka_unit_test(features_with_defaults),
         cmocka_unit_test(rates),
         cmocka_unit_test(model_and_training),
