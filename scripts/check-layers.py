@@ -20,6 +20,7 @@ MAY_INCLUDE = {
     "train": {"base", "kernel", "graph", "model", "data", "bundle"},
     "serve": {"base", "kernel", "graph", "model", "data", "online", "bundle"},
     "simulate": {"base"},
+    "report": {"base", "kernel", "graph", "model", "data", "bundle", "train"},
     "experiment": {"base", "data", "online"},
     "cli": set(),
 }

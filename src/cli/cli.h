@@ -24,8 +24,8 @@
     X(FORMAT, "format", "NAME", "the table as text, csv, json, markdown or latex [text]")       \
     X(INIT, "init", "BUNDLE", "warm start from this bundle")                                    \
     X(ROWS, "rows", "N",                                                                        \
-      "impressions, 1000 to 1e10; k, M and G are thousands, millions"                           \
-      " and thousand millions [1M]")                                                            \
+      "impressions, 1000 to 1e10 [1M]; of a report, the most rows of its sample [20k];"         \
+      " k, M and G are thousands, millions and thousand millions")                              \
     X(SEED, "seed", "N", "seed of the randomness [1]")                                          \
     X(THREADS, "threads", "N", "threads, 1 to 256 [one for each core]; changes no result")      \
     X(MEMORY, "memory", "SIZE", "limit of memory, as in 512M or 2G [80 % of the machine's]")    \
@@ -51,7 +51,10 @@
       "and to this one: the true gain of its lists over the first one's")                       \
     X(REQUESTS, "requests", "N", "live requests [1000]")                                        \
     X(FIRST, "first", "N", "number of the first live request: go on after an earlier run [0]")  \
-    X(DATA, "data", "DIR", "the simulated platform whose users come [that of --rows]")          \
+    X(DATA, "data", "PATH",                                                                     \
+      "the simulated platform whose users come [that of --rows]; of a report, the rows to"      \
+      " measure on: a config (its test split), log files (a pattern in quotes), or a prepared"  \
+      " dataset [the test split of each run's own]")                                            \
     X(LISTEN, "listen", "ADDRESS",                                                              \
       "HOST:PORT or unix:/path instead of the config's; port 0 is any free one")                \
     X(READY_FILE, "ready-file", "PATH",                                                         \
@@ -200,5 +203,6 @@ char *cli_default_out_dir(const char *config_path);
 /* Where a command that leaves no files may spill (commands.c). */
 void cli_use_temp(hn_run *run, const cli_options *options);
 hn_status cli_run_features(const cli_options *options, hn_run *run, hn_error *err);
+hn_status cli_run_report(const cli_options *options, hn_run *run, hn_error *err);
 
 #endif

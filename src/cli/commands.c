@@ -435,6 +435,28 @@ const cli_command cli_commands[] = {
         .run = cli_run_replay,
     },
     {
+        .name = "report",
+        .usage = "report RUN... [-o report.html] [OPTIONS]",
+        .summary = "one page about one or several trainings, to look at",
+        .description =
+            "Writes one HTML file, for a browser without a network, a phone, or print: data, "
+            "learning\n"
+            "curves, every cell with intervals, ROC and calibration, which scenario learns from\n"
+            "which, which experts are used, what each feature is worth, several runs compared, "
+            "and\n"
+            "the config. A RUN is a folder that `hinet train` wrote, or a bundle. Without -o the "
+            "page\n"
+            "goes to standard output; with it, a summary or (--json) the page's data.\n"
+            "docs/report.md.\n",
+        .example = "  hinet report runs/hinet runs/ple -o report.html\n",
+        .options = RUN_BITS | CLI_BIT(OUT) | CLI_BIT(DATA) | CLI_BIT(ROWS) | CLI_BIT(SEED) |
+                   CLI_BIT(TEMP) | CLI_BIT(JSON),
+        .min_args = 1,
+        .max_args = SIZE_MAX,
+        .missing = "RUN",
+        .run = cli_run_report,
+    },
+    {
         .name = "models",
         .usage = "models [OPTIONS]",
         .summary = "the models that can be trained",

@@ -236,7 +236,9 @@ static hn_status unknown_option(const cli_command *command, const char *word, hn
 /* Takes one option at argv[*at]; *at is left at the last word of it. */
 static hn_status take_option(cli_options *out, const cli_command *command, int *at, int argc,
                              const char *const *argv, hn_error *err) {
-    const char *const word = argv[*at], *const name = strcmp(word, "-h") == 0 ? "help" : word + 2;
+    const char *const word = argv[*at], *const name = strcmp(word, "-h") == 0   ? "help"
+                                                      : strcmp(word, "-o") == 0 ? "out"
+                                                                                : word + 2;
     const size_t length = strcspn(name, "=");
     for (int k = 0; k < CLI_OPTIONS; k++) {
         const option_row *const row = &rows[k];
@@ -277,7 +279,7 @@ static hn_status take_words(cli_options *out, const cli_command *command, int ar
             only_args = true;
         } else if (!is_option) {
             out->args[out->n_args++] = word;
-        } else if (word[1] != '-' && strcmp(word, "-h") != 0) {
+        } else if (word[1] != '-' && strcmp(word, "-h") != 0 && strcmp(word, "-o") != 0) {
             return unknown_option(command, word, err);
         } else {
             const hn_status status = take_option(out, command, &at, argc, argv, err);

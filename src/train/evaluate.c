@@ -132,7 +132,7 @@ hn_status hn_config_same_cells(const hn_config *config, const hn_config *bundle,
     return same_names("tasks", config->n_tasks, bundle->n_tasks, mine, theirs, err);
 }
 
-static hn_status check_tables(const hn_config *config, const hn_config *bundle, hn_error *err) {
+hn_status hn_config_same_tables(const hn_config *config, const hn_config *bundle, hn_error *err) {
     char *mine[64], *theirs[64];
     const int32_t a = config->n_tables < 64 ? config->n_tables : 64,
                   b = bundle->n_tables < 64 ? bundle->n_tables : 64;
@@ -196,7 +196,7 @@ hn_status hn_evaluate(hn_report **out, const hn_bundle *bundle, const hn_config 
     hn_raw_options options = {.files = files, .n_files = n_files, .only = HN_NO_SPLIT};
     if (!config) return measure(out, bundle, bundle->config, &options, run, err);
     HN_TRY(hn_config_same_cells(config, bundle->config, err));
-    HN_TRY(check_tables(config, bundle->config, err));
+    HN_TRY(hn_config_same_tables(config, bundle->config, err));
     if (n_files == 0) {
         options.files = NULL;
         options.only = HN_TEST;

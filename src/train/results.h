@@ -1,4 +1,4 @@
-/* Private to train/: metrics as JSON and as tables for people. */
+/* For train/ and report/: metrics as JSON and as tables for people. */
 #ifndef HN_TRAIN_RESULTS_H
 #define HN_TRAIN_RESULTS_H
 
@@ -17,5 +17,7 @@ int32_t hn_results_warn(const hn_cell_metrics *cells, const hn_config *config, c
                         const hn_run *run);
 /* HN_BAD_CONFIG unless both have the same scenarios and tasks in the same order. */
 hn_status hn_config_same_cells(const hn_config *config, const hn_config *bundle, hn_error *err);
+/* The same of their side tables. */
+hn_status hn_config_same_tables(const hn_config *config, const hn_config *bundle, hn_error *err);
 
 #endif

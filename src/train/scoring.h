@@ -1,4 +1,4 @@
-/* Private to train/: scoring many rows with the pool, and the metrics of them. */
+/* For train/ and report/: scoring many rows with the pool, and the metrics of them. */
 #ifndef HN_TRAIN_SCORING_H
 #define HN_TRAIN_SCORING_H
 
