@@ -97,6 +97,14 @@ static void count_lines(size_t *line, size_t *column, const hn_json *json, size_
     }
 }
 
+static hn_status cut_short(hn_json *json, hn_error *err) {
+    size_t line, column;
+    json->fault = HN_JSON_MALFORMED;
+    count_lines(&line, &column, json, json->source_bytes);
+    return hn_fail(err, HN_BAD_DATA, "%zu:%zu: found the end of the text within a value", line,
+                   column);
+}
+
 static hn_status malformed(hn_json *json, yajl_handle parser, hn_error *err) {
     static const char not_utf8[] = "found a string that is not UTF-8";
     size_t line, column;
@@ -159,11 +167,13 @@ static hn_status read(hn_json *json, yajl_handle parser, hn_error *err) {
     const unsigned char *const text =
         json->source_bytes > 0 ? (const unsigned char *)json->source : nothing;
     yajl_status status = yajl_parse(parser, text, json->source_bytes);
-    if (status == yajl_status_ok) status = yajl_complete_parse(parser);
+    const bool read_all = status == yajl_status_ok;
+    if (read_all) status = yajl_complete_parse(parser);
     if (json->fault == HN_JSON_NO_MEMORY) return hn_no_memory(err, "JSON");
     if (json->fault == HN_JSON_TOO_DEEP)
         return hn_fail(err, HN_BAD_DATA, "found JSON nested more than %zu deep", json->depth_most);
-    if (status != yajl_status_ok) return malformed(json, parser, err);
+    if (status != yajl_status_ok)
+        return read_all ? cut_short(json, err) : malformed(json, parser, err);
     HN_TRY(check_whole(json, err));
     return check_pairs(json, err);
 }

@@ -21,8 +21,24 @@ void hn_answer_json(hn_exchange *exchange, int32_t status, const json_t *json) {
         exchange->answer.failed = true;
 }
 
+static const char *code_of(int32_t status) {
+    static const struct {
+        int32_t status;
+        const char *code;
+    } codes[] = {{400, "bad_request"}, {404, "not_found"}, {405, "wrong_method"},
+                 {413, "too_large"},   {415, "encoded"},   {431, "head_too_large"},
+                 {500, "failed"},      {503, "overloaded"}};
+    for (size_t k = 0; k < sizeof codes / sizeof *codes; k++)
+        if (codes[k].status == status) return codes[k].code;
+    return "error";
+}
+
+/* The natural request's errors are one shape, whoever finds them; the protocol's are a text. */
 void hn_answer_error(hn_exchange *exchange, int32_t status, const char *text) {
-    json_t *const json = json_pack("{s:s}", "error", text);
+    const bool coded = exchange->path && strncmp(exchange->path, "/v1/", 4) == 0;
+    json_t *const json =
+        coded ? json_pack("{s:{s:s, s:s}}", "error", "code", code_of(status), "message", text)
+              : json_pack("{s:s}", "error", text);
     hn_answer_json(exchange, status, json);
     json_decref(json);
 }

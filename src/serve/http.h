@@ -60,7 +60,7 @@ void hn_trace_take(char out[HN_TRACE_BYTES + 1], const char *received, uint64_t 
 /* The same trace with a new span. */
 void hn_trace_continue(char out[HN_TRACE_BYTES + 1], const char *trace, uint64_t *random);
 bool hn_whole_parse(int64_t *out, const char *text, int64_t most);
-/* A JSON error as the answer: {"error":TEXT}. */
+/* A JSON error as the answer: {"error":TEXT}, below /v1/ {"error":{"code":…,"message":TEXT}}. */
 void hn_answer_error(hn_exchange *exchange, int32_t status, const char *text);
 void hn_answer_json(hn_exchange *exchange, int32_t status, const json_t *json);
 

@@ -273,12 +273,32 @@ static void memory_may_fail(void **state) {
     assert_null(json.nodes);
 }
 
+/* An error stands where it is: of a text that is cut off, at its end. */
+static void faults_are_placed(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *words;
+    } all[] = {{"{\"a\": [1,\n  2", "2:4: found the end of the text within a value"},
+               {"", "1:1: found the end of the text"},
+               {"{\"a\": [1,\n  2}", "2:4: "},
+               {"[1]\n x", "2:2: parse error: trailing garbage"},
+               {"{\"a\": nul", "1:10: "}};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+        hn_error err = {0};
+        hn_json json = {0};
+        assert_fails(HN_BAD_DATA, all[k].words,
+                     hn_json_read(&json, all[k].text, strlen(all[k].text), DEPTH, &err));
+        hn_json_free(&json);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_as_jansson),
         cmocka_unit_test(escaped_backslashes_are_no_pairs),
         cmocka_unit_test(the_same_on_damaged_text),
         cmocka_unit_test(places_and_depth),
+        cmocka_unit_test(faults_are_placed),
         cmocka_unit_test(questions),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(memory_may_fail),

@@ -255,6 +255,55 @@ def test_hostile_bodies(server, body, status):
     assert found == status and json.loads(text)["error"]
 
 
+def test_errors_have_one_shape(server, rows):
+    """Below /v1 a code and a message, whoever finds the fault; of the protocol a text."""
+    body = json.dumps(request_of(rows))
+    late = {"X-Deadline-Ms": "0.000001"}
+    for method, path, headers, text, status, code in [
+            ("GET", "/v1/rank", {}, None, 405, "wrong_method"), ("POST", "/v1/rnk", {}, body, 404, "not_found"),
+            ("POST", "/v1/rank", {"X-Deadline-Ms": "soon"}, body, 400, "bad_request"),
+            ("POST", "/v1/rank", {"Content-Encoding": "gzip"}, body, 415, "encoded"),
+            ("POST", "/v1/rank", {"Content-Length": "99999999999"}, None, 413, "too_large"),
+            ("POST", "/v1/rank", late, body, 503, "overloaded"), ("POST", "/v1/rank", {}, body[:-9], 400, "bad_json"),
+            ("POST", "/v1/rank", {}, '{"candidates": [], "usr": 1}', 400, "unknown_field")]:
+        found, _, answer = server.ask(method, path, text, headers)
+        error = json.loads(answer)["error"]
+        assert (found, error["code"]) == (status, code) and error["message"], (path, answer)
+        assert set(error) == {"code", "message"}
+    assert isinstance(json.loads(server.ask("POST", "/v2/models/default/infer", "{", {})[2])["error"], str)
+    assert isinstance(json.loads(server.ask("POST", "/v2/models/default/infer", body, late)[2])["error"], str)
+
+
+def test_the_config_as_served(hinet, demo, tmp_path):
+    """Every option by its name in SERVE.yaml, defaults too, and no secret."""
+    (tmp_path / "serve.yaml").write_text(
+        f"models: {{main: {demo.best}, other: {demo.best}}}\nlisten: 127.0.0.1:0\nadmin: unix:{tmp_path}/admin.sock\n"
+        "fusion: {home: click * order, others: order}\n"
+        "experiments: {ranking: {holdout: 0.1, arms: {a: 0.2, b: {share: 0.3, model: other, calibration: off, fallback: order, users: [7]}}}}\n"
+        "store: {url: 'redis://me:hidden-word@127.0.0.1:1/0', tables: users}\n"
+        "exposures: {dir: shown, user_key: hidden-word-of-16-bytes}\n")
+    server = Server(hinet, tmp_path, tmp_path / "serve.yaml")
+    text = subprocess.run(["curl", "-sS", "--fail", "--unix-socket", tmp_path / "admin.sock", "http://admin/admin/config"],
+                          capture_output=True, check=True).stdout.decode()
+    assert server.stop() == 0
+    assert "hidden-word" not in text
+    found = json.loads(text)
+    assert found["fusion"] == {"home": "click * order", "others": "order"} and found["fallback"] == ["previous", "prior", "order"]
+    assert found["experiments"]["ranking"] == {
+        "salt": "ranking", "scenarios": [], "holdout": 0.1, "arms": {
+            "a": {"share": 0.2, "users": []},
+            "b": {"share": 0.3, "users": ["7"], "model": "other", "calibration": False, "fallback": ["order"]}}}
+    assert found["store"]["url"] == "redis://127.0.0.1:1/0" and found["exposures"]["user_key"] == "(not shown)"
+    reference = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "serving-config.md").read_text()
+    section = ""
+    for line in reference.splitlines():
+        section = line.split("`")[1] if line.startswith("## `") else "" if line.startswith("## ") else section
+        if not line.startswith("| `") or "." in section or "`a < b`" in line or line.count("|") < 5:
+            continue
+        name = line.split("`")[1]
+        assert name in (found[section] if section else found) or name in ("model", "fusion"), (section, name)
+
+
 def test_truncated_requests_cost_nothing(server, rows):
     body = json.dumps(request_of(rows)).encode()
     whole = b"POST /v1/rank HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
