@@ -14,6 +14,7 @@ import pytest
 from conftest import ROOT
 from pack import DamagedPack, read_pack, xxh3
 from reference import Reference, scaled_sum
+from reference_weighting import Weighting, norms, task_losses
 from tape import Value, backward, bce, concat, exp, log_sum_exp, mean, relu, rsqrt, sigmoid, softmax, total
 
 BUILDS = pathlib.Path(os.environ.get("HN_BUILDS", ROOT / "build"))
@@ -22,6 +23,8 @@ TYPE = {"release": np.float32, "double": np.float64}
 KINK = 1e-4
 ROWS = 260  # of a batch: more than two tiles and all shards
 CASES = re.findall(r"\bCASE\((\w+)\)", (ROOT / "tests/model/cases.c").read_text().split("model_cases[] =")[1])
+WEIGHTED = re.findall(r'\{"(\w+)", (true|false), (true|false)\}', (ROOT / "tests/train/test_export.c").read_text())
+STEPS = range(5)  # of a replay with weights of tasks
 WORLDS = range(4)
 EMPTY = {3: 2}  # in world 3 nobody is in scenario 2
 
@@ -267,6 +270,40 @@ def test_the_references_gradients_against_differences(export, case):
         sides.append(float(root(ref.stopped)[1].data))
     slope = sum(float((wanted[name] * directions[name]).sum()) for name in wanted)
     assert (sides[0] - sides[1]) / (2 * h) == pytest.approx(slope, rel=1e-5, abs=1e-7)
+
+
+def replay_step(compare, weighting, export, case, world, step):
+    """One step: the tasks' losses, what is minimised, its gradient, and the weights after it."""
+    found = export.read(case, world, f"{weighting.kind}.{step}")
+    meta, given = export.given(case, world, export.kept[case, world][found["rows"].ravel()])
+    if found["absent"].item() >= 0:
+        given["labels"] = given["labels"].copy()
+        given["labels"][:, found["absent"].item()] = 255
+    ref, scale = Reference(meta, given), found["scale"].item()
+    losses = task_losses(ref)
+    root = weighting.loss(losses)
+    compare(f"step {step}, the tasks' losses", found["losses"], [loss.data for loss in losses])
+    compare(f"step {step}, the loss", found["loss"], root.data)
+    for name, gradient in gradients(ref, root).items():
+        before, after = ref.values[name].data, found[name].astype(np.float64)
+        compare(f"step {step} of {name}", (before - after) / (ref.meta["rate"] * scale), gradient)
+    g = norms(ref, losses) if weighting.kind == "gradnorm" else None
+    weighting.update(np.array([float(loss.data) for loss in losses]), g, scale)
+    compare(f"the weights after step {step}", found["weights"], weighting.factors())
+
+
+@pytest.mark.parametrize("case, kind, world", [
+    (case, kind, world) for case, uncertainty, everywhere in WEIGHTED for world in WORLDS
+    for kind in ("uncertainty", "gradnorm")
+    if (kind == "gradnorm" or uncertainty == "true") and (world % 3 == 0 or everywhere == "true")])
+def test_weights_of_tasks(export, case, kind, world):
+    compare = Comparison(export, case, world)
+    tasks = json.loads(export.read(case, world, "in")["meta"])["tasks"]
+    weighting = Weighting(kind, tasks)
+    start = weighting.factors()
+    for step in STEPS:
+        replay_step(compare, weighting, export, case, world, step)
+    assert kind == "gradnorm" and tasks == 1 or (np.abs(weighting.factors() - start) > 0.01).all()
 
 
 def test_the_pack_reader_refuses_damage(export):

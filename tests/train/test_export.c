@@ -8,7 +8,8 @@
  * NAME.WORLD.rows (int32 each); for those this program then writes NAME.WORLD.out.pack (what
  * sessions compute) and NAME.WORLD.step.pack (the parameters after one step of the trainer,
  * SGD, so that the difference is the gradient of the loss with the config's reduction; the
- * rate is large, so that the difference keeps the digits of the gradient). */
+ * rate is large, so that the difference keeps the digits of the gradient). Some cases also
+ * take several steps with weights of tasks, NAME.WORLD.WEIGHTING.STEP.pack. */
 #include "support.h"
 
 #include <stdio.h>
@@ -52,6 +53,14 @@ typedef struct export {
     model m;
 }
 export;
+
+/* What the world changes in the fixture's layout. */
+static void dress(fixture *f, const world *w) {
+    f->inputs[2].pooling = w->pooling;
+    f->inputs[2].side = w->list_side;
+    f->inputs[3].side = f->inputs[4].side = w->last_side;
+    if (w->last_side != HN_SIDE_ITEM) f->layout.shared_width = f->layout.width;
+}
 
 static void path_of(char path[PATH_BYTES], const export *e, const char *what) {
     snprintf(path, PATH_BYTES, "%s/%s.%d.%s", getenv("HN_EXPORT_DIR"), e->row->name, (int)e->number,
@@ -110,13 +119,15 @@ static json_t *inputs_json(const hn_layout *layout) {
 
 static json_t *meta_json(const export *e) {
     const world *w = &worlds[e->number];
-    json_t *lambda = json_array();
-    for (int32_t t = 0; t < w->tasks; t++)
+    json_t *lambda = json_array(), *after = json_array();
+    for (int32_t t = 0; t < w->tasks; t++) {
         json_array_append_new(lambda, json_real(e->tasks[t].weight));
-    return json_pack("{s:o, s:o, s:i, s:i, s:s, s:o, s:i}", "model", model_json(&e->config),
+        json_array_append_new(after, json_integer(e->config.after[t] - 1));
+    }
+    return json_pack("{s:o, s:o, s:i, s:i, s:s, s:o, s:o, s:i}", "model", model_json(&e->config),
                      "inputs", inputs_json(&e->f.layout), "scenarios", (int)w->scenarios, "tasks",
                      (int)w->tasks, "reduce", w->reduce == HN_REDUCE_ROWS ? "rows" : "cells",
-                     "lambda", lambda, "rate", RATE);
+                     "lambda", lambda, "after", after, "rate", RATE);
 }
 
 /* Inputs and parameters of all candidates. */
@@ -217,8 +228,7 @@ static void copy_params(hn_params *to, const hn_params *from) {
     }
 }
 
-static void write_step(export *e) {
-    hn_error err = {0};
+static hn_config config_of(export *e) {
     hn_config config = {.tasks = e->tasks, .n_tasks = e->f.layout.tasks, .model = e->config};
     config.train = (hn_config_train){.reduce = worlds[e->number].reduce,
                                      .optimizer = HN_SGD,
@@ -227,20 +237,122 @@ static void write_step(export *e) {
                                      .epochs = 1,
                                      .seed = 1,
                                      .shards = 3};
-    hn_pool *pool = NULL;
-    hn_trainer *trainer = NULL;
+    return config;
+}
+
+/* One step from the exported parameters. */
+static double take_step(hn_trainer *trainer, const export *e, const hn_rows *rows, double scale) {
+    hn_error err = {0};
     double loss = 0;
-    assert_ok(hn_pool_create(&pool, 2, &err));
-    assert_ok(hn_trainer_create(&trainer, &e->f.layout, &config, pool, 0, &err));
     copy_params(hn_trainer_params(trainer), &e->m.params);
     assert_ok(hn_trainer_stage(trainer, &err));
-    assert_ok(hn_trainer_step(&loss, trainer, &e->f.rows, 1, &err));
+    assert_ok(hn_trainer_step(&loss, trainer, rows, scale, &err));
+    return loss;
+}
+
+static void write_step(export *e) {
+    hn_error err = {0};
+    const hn_config config = config_of(e);
+    hn_pool *pool = NULL;
+    hn_trainer *trainer = NULL;
+    assert_ok(hn_pool_create(&pool, 2, &err));
+    assert_ok(hn_trainer_create(&trainer, &e->f.layout, &config, pool, 0, &err));
+    const double loss = take_step(trainer, e, &e->f.rows, 1);
     hn_packer *packer = begin(e, "step.pack");
     add(packer, "loss", HN_PACK_F64, 1, 1, &loss);
     hn_params_save(hn_trainer_params(trainer), hn_trainer_plan(trainer), packer);
     end(packer);
     hn_trainer_free(trainer);
     hn_pool_free(pool);
+}
+
+/* ---- Weights of tasks: several steps, each from the exported parameters, while the weights go
+ * on. Batches differ, so that tasks learn at different paces; one has no label of a task, and the
+ * first has none of another. ---- */
+
+/* One case for each layer that GradNorm can look at, and what changes L_t; in worlds 0 and 3
+ * unless all. */
+static const struct {
+    const char *name;
+    bool uncertainty, all_worlds;
+} weighted[] = {
+    {"hinet", true, true},
+    {"script", true, false},
+    {"esmm_all_heads", true, false},
+    {"plain_sizes", false, false},
+    {"no_sei", false, false},
+    {"no_shared_expert", false, false},
+    {"levels_no_shared", false, false},
+    {"levels_no_sei", false, false},
+    {"both_levels", false, false},
+    {"no_scenario_layer", false, false},
+    {"ple", false, false},
+    {"ple_levels", false, false},
+    {"mmoe", false, false},
+    {"shared_bottom", false, false},
+    {"mixed", false, false},
+    {"hmoe", false, false},
+    {"star", false, false},
+    {"pepnet", false, false},
+    {"m3oe", false, false},
+    {"m3oe_plain", false, false},
+    {"esmm", false, false},
+    {"hinet_plus", false, false},
+};
+enum { STEPS = 5 };
+static const struct {
+    int32_t first, every; /* rows first, first + every, … of those chosen */
+    int32_t absent;       /* the task without labels; -1: none */
+    double scale;
+} steps[STEPS] = {{0, 1, 1, 1}, {1, 2, -1, 0.9}, {0, 3, -1, 0.8}, {0, 2, 0, 0.7}, {2, 3, -1, 0.6}};
+
+static void write_weighting(export *e, hn_weighting_kind kind, const char *name) {
+    hn_error err = {0};
+    hn_config config = config_of(e);
+    config.train.weighting = kind;
+    config.train.weighting_rate = 0.125;
+    config.train.gradnorm_alpha = 1.5;
+    config.train.beta1 = 0.9, config.train.beta2 = 0.999, config.train.epsilon = 1e-8;
+    hn_pool *pool = NULL;
+    hn_trainer *trainer = NULL;
+    assert_ok(hn_pool_create(&pool, 2, &err));
+    assert_ok(hn_trainer_create(&trainer, &e->f.layout, &config, pool, 0, &err));
+    const int32_t tasks = e->f.layout.tasks;
+    for (int32_t k = 0; k < STEPS; k++) {
+        static fixture some;
+        int32_t order[CANDIDATES], n = 0;
+        for (int32_t r = steps[k].first; r < e->f.rows.rows; r += steps[k].every) order[n++] = r;
+        fixture_pick(&some, &e->f, order, n);
+        dress(&some, &worlds[e->number]);
+        const int32_t absent = tasks > 1 ? steps[k].absent : -1;
+        for (int32_t r = 0; r < n && absent >= 0; r++)
+            some.labels[r * tasks + absent] = HN_LABEL_ABSENT;
+        const double loss = take_step(trainer, e, &some.rows, steps[k].scale);
+        double weights[TASKS_MAX];
+        for (int32_t t = 0; t < tasks; t++) weights[t] = hn_trainer_task_weight(trainer, t);
+        char what[64];
+        snprintf(what, sizeof what, "%s.%d.pack", name, (int)k);
+        hn_packer *packer = begin(e, what);
+        add(packer, "rows", HN_PACK_I32, (uint64_t)n, 1, order);
+        add(packer, "absent", HN_PACK_I32, 1, 1, &absent);
+        add(packer, "scale", HN_PACK_F64, 1, 1, &steps[k].scale);
+        add(packer, "loss", HN_PACK_F64, 1, 1, &loss);
+        add(packer, "losses", HN_PACK_F64, 1, tasks, hn_trainer_task_losses(trainer));
+        add(packer, "weights", HN_PACK_F64, 1, tasks, weights);
+        hn_params_save(hn_trainer_params(trainer), hn_trainer_plan(trainer), packer);
+        end(packer);
+    }
+    hn_trainer_free(trainer);
+    hn_pool_free(pool);
+}
+
+static void write_weightings(export *e) {
+    for (size_t i = 0; i < sizeof weighted / sizeof *weighted; i++) {
+        if (strcmp(e->row->name, weighted[i].name) != 0) continue;
+        if (e->number % 3 != 0 && !weighted[i].all_worlds) continue;
+        if (weighted[i].uncertainty) write_weighting(e, HN_WEIGHTING_UNCERTAINTY, "uncertainty");
+        write_weighting(e, HN_WEIGHTING_GRADNORM, "gradnorm");
+    }
 }
 
 /* ---- Cases
@@ -250,14 +362,6 @@ static void write_step(export *e) {
 static void without_dropout(hn_config_model *config) {
     config->embedding_dropout = config->expert_dropout = 0;
     config->compat.sei_dropout = false;
-}
-
-/* What the world changes in the fixture's layout. */
-static void dress(fixture *f, const world *w) {
-    f->inputs[2].pooling = w->pooling;
-    f->inputs[2].side = w->list_side;
-    f->inputs[3].side = f->inputs[4].side = w->last_side;
-    if (w->last_side != HN_SIDE_ITEM) f->layout.shared_width = f->layout.width;
 }
 
 /* The rows the reference chose; false: it hasn't yet. */
@@ -294,6 +398,7 @@ static void export_case(const model_case *row, int32_t number, uint64_t seed) {
     if (chosen) {
         write_out(&e);
         write_step(&e);
+        write_weightings(&e);
     } else
         write_in(&e);
     model_free(&e.m);
