@@ -104,6 +104,7 @@ typedef struct hn_run {
     int32_t until_epoch;  /* training stops after so many epochs, as on request; 0: at its end */
     bool scores;          /* also out_dir/test.scores: the logits of every row of the test split */
     const char *init_bundle;  /* warm start from this bundle; NULL: none */
+    const char *tensorboard;  /* folder for a TensorBoard event file of a training; NULL: none */
     const volatile int *stop; /* becomes nonzero to ask for an orderly stop; may be NULL */
     void (*log)(void *user, hn_log_level level, const char *line);
     void (*progress)(void *user, const hn_progress *progress);

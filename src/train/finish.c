@@ -35,6 +35,8 @@ static hn_status add_split(json_t *results, hn_training *job, hn_split split, co
         HN_TRY(hn_trainer_evaluate(job->cells, job->trainer, job->dataset, split, watch, user,
                                    job->run, err));
         hn_results_warn(job->cells, job->config, name, job->run);
+        if (split == HN_TEST)
+            HN_TRY(hn_board_evaluation(job->board, job->at.step, name, job->cells, err));
         result = hn_results_json(job->cells, job->config);
     }
     return json_object_set_new(results, name, result) == 0 ? HN_OK

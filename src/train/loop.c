@@ -182,7 +182,9 @@ static hn_status evaluate(hn_training *job, hn_error *err) {
     if (job->at.ended)
         hn_say(job->run, HN_LOG_INFO, "no better for %lld evaluations: training ends",
                (long long)job->at.bad);
-    return log_record(job, record, err);
+    HN_TRY(log_record(job, record, err));
+    if (!job->validates) return HN_OK;
+    return hn_board_evaluation(job->board, job->at.step, "validation", job->cells, err);
 }
 
 /* ---- Steps ------------------------------------------------------------------------------- */
@@ -228,7 +230,8 @@ static hn_status step(hn_training *job, hn_error *err) {
         return hn_fail(err, status, "epoch %lld, step %lld: %s", (long long)job->at.epoch + 1,
                        (long long)job->at.step + 1, cause.text);
     count_step(job, loss, batch->rows);
-    return HN_OK;
+    return hn_board_step(job->board, job->at.step, loss, scale * job->config->train.rate,
+                         batch->rows, job->trainer, err);
 }
 
 /* ---- The loop ---------------------------------------------------------------------------- */

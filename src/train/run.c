@@ -12,6 +12,7 @@
 
 static void free_job(hn_training *job) {
     hn_history_close(&job->history);
+    hn_board_close(job->board);
     hn_batcher_free(job->batcher);
     hn_trainer_free(job->trainer);
     hn_dataset_close(job->dataset);
@@ -167,6 +168,8 @@ static hn_status work(hn_report **out, hn_training *job, hn_pack *init, hn_error
     HN_TRY(make_batcher(job, err));
     HN_TRY(make_trainer(job, err));
     HN_TRY(set_out(job, init, err));
+    HN_TRY(hn_board_open(&job->board, job->run->tensorboard, job->config, job->steps, job->at.step,
+                         err));
     job->started = job->saved_at = job->shown_at = job->logged_at = hn_seconds();
     job->smooth_loss = NAN;
     HN_TRY(hn_training_loop(job, err));

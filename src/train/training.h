@@ -5,6 +5,7 @@
 #define HN_TRAIN_TRAINING_H
 
 #include "base/pool.h"
+#include "train/board.h"
 #include "train/trainer.h"
 
 /* Where a training stands; with the parameters and the optimizer's state all that its rest
@@ -40,6 +41,7 @@ typedef struct hn_training {
     json_t *epochs;         /* a record for each evaluation */
     hn_cell_metrics *cells; /* [M·T] of the last evaluation */
     hn_history history;
+    hn_board *board;        /* NULL: none */
     int64_t steps, batches; /* in all; of an epoch */
     uint64_t identity;      /* of config and data */
     bool validates;         /* the validation split can give the metric */
