@@ -183,7 +183,10 @@ const char *hn_engine_suggest(const hn_engine *engine, const char *name, size_t 
     char *const word = hn_strndup(name, n);
     const char *near = NULL;
     if (names && word) {
-        for (int32_t f = 0; f < fields; f++) names[f] = hn_request_field_name(engine->request, f);
+        const bool full = strchr(word, '.') != NULL;
+        for (int32_t f = 0; f < fields; f++)
+            names[f] = full ? hn_request_field_name(engine->request, f)
+                            : hn_request_field_column(engine->request, f);
         near = hn_did_you_mean(word, names, (size_t)fields);
     }
     hn_free(names);

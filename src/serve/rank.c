@@ -129,10 +129,14 @@ static bool score(hn_ranking *r) {
     return r->engine && (r->n == 0 || hn_engine_score(r->engine, &err) == HN_OK) && fuse(r);
 }
 
+/* What follows in the chain is of the current version again. */
 static bool score_previous(hn_ranking *r) {
     if (!acquire(r, r->choice.model, true)) return false;
     r->lenient = true;
-    return take_rows(r) && score(r);
+    if (take_rows(r) && score(r)) return true;
+    acquire(r, r->choice.model, false);
+    (void)take_rows(r);
+    return false;
 }
 
 static bool take_prior(hn_ranking *r) {

@@ -63,12 +63,15 @@ static int32_t missing_of(const hn_ranking *r) {
     return r->engine && r->engine->encoded_rows ? hn_request_missing(r->engine->request) : 0;
 }
 
+/* Without a model nothing is known of scenarios. */
+static bool is_unknown(const hn_ranking *r) { return r->engine && !r->known_scenario; }
+
 static void add_flags(hn_text *out, const hn_ranking *r) {
     const char *comma = "";
     const struct {
         bool is;
         const char *name;
-    } flags[] = {{!r->known_scenario, "unknown_scenario"},
+    } flags[] = {{is_unknown(r), "unknown_scenario"},
                  {missing_of(r) > 0, "missing_features"},
                  {r->engine && hn_engine_late(r->engine) > 0, "late_features"},
                  {r->unscored > 0, "no_score"},
@@ -125,7 +128,7 @@ static void trace(hn_ranking *r) {
     if (r->scenario_name) add(name, r->scenario_name);
     r->trace->scenario_name = name->length > 0 ? name->text : "";
     r->trace->scenario = r->engine && r->known_scenario ? hn_engine_scenario(r->engine, 0) : -1;
-    r->trace->unknown_scenario = !r->known_scenario;
+    r->trace->unknown_scenario = is_unknown(r);
     r->trace->missing_features = (uint32_t)missing_of(r);
     r->trace->items = r->n;
     r->trace->fallback = r->fallback;

@@ -39,6 +39,7 @@ static bool check_count(hn_ranking *r, const hn_json_node *limit) {
     return true;
 }
 
+static const char not_an_id[] = "expected a string or a number";
 static bool is_id(const hn_json_node *node) {
     return !node || node->kind == HN_JSON_NULL || node->kind == HN_JSON_STRING ||
            node->kind == HN_JSON_NUMBER;
@@ -46,14 +47,14 @@ static bool is_id(const hn_json_node *node) {
 
 static bool check_members(hn_ranking *r) {
     if (r->scenario && r->scenario->kind == HN_JSON_NULL) r->scenario = NULL;
-    if (!is_id(r->scenario)) return refuse(r, "bad_type", "scenario", "expected a string");
-    if (!is_id(r->request_id)) return refuse(r, "bad_type", "request_id", "expected a string");
+    if (!is_id(r->scenario)) return refuse(r, "bad_type", "scenario", not_an_id);
+    if (!is_id(r->request_id)) return refuse(r, "bad_type", "request_id", not_an_id);
     if (r->user && !hn_json_is(r->user, HN_JSON_OBJECT))
         return refuse(r, "bad_type", "user", "expected an object");
     if (r->context && !hn_json_is(r->context, HN_JSON_OBJECT))
         return refuse(r, "bad_type", "context", "expected an object");
     r->user_id = hn_json_member(r->user, "id");
-    if (!is_id(r->user_id)) return refuse(r, "bad_type", "user.id", "expected a string");
+    if (!is_id(r->user_id)) return refuse(r, "bad_type", "user.id", not_an_id);
     if (r->user_id && r->user_id->kind == HN_JSON_NULL) r->user_id = NULL;
     return true;
 }
@@ -168,7 +169,7 @@ static bool take_candidate(hn_ranking *r, int32_t row, const hn_json_node *candi
         return refuse(r, "bad_type", path, "expected an object");
     for (HN_JSON_EACH(member, candidate)) {
         if (hn_json_key_is(member, "id") && !is_id(member))
-            return fault(r, &at, member, "bad_type", "expected a string");
+            return fault(r, &at, member, "bad_type", not_an_id);
         if (!take_member(r, &at, member, find_again(r, &at, member, k++))) return false;
     }
     return true;

@@ -69,6 +69,9 @@ static const bad_case bad[] = {
     {"{\"candidates\":[{\"prize\":1}]}", 400, "unknown_field",
      "candidates[0].prize: found a name that no feature of the model reads; did you mean "
      "\"price\"?"},
+    {"{\"candidates\":[],\"user\":{\"agee\":1}}", 400, "unknown_field",
+     "user.agee: found a name that no feature of the model reads; did you mean \"age\"?"},
+    {"{\"candidates\":[],\"user\":{\"user.age\":1}}", 400, "unknown_field", "\"users.age\"?"},
     {"{\"candidates\":[],\"user\":{\"nothing_like_it\":1}}", 400, "unknown_field",
      "user.nothing_like_it: found a name that no feature of the model reads"},
     {"{\"candidates\":[{\"price\":1,\"price\":1}]}", 400, "bad_value",
@@ -405,6 +408,8 @@ static void without_a_model(void **state) {
     assert_string_equal(text(answer, "fallback"), "order");
     assert_true(json_is_null(json_object_get(answer, "version")));
     assert_string_equal(text(item_of(answer, 1), "id"), "a");
+    assert_false(has_flag(answer, "unknown_scenario")); /* nobody knows */
+    assert_int_equal(d.trace.unknown_scenario, 0);
     json_decref(answer);
     doors_close(&d);
     doors_open(&d, &the_world, "fallback: [prior]\n");
@@ -422,6 +427,31 @@ static void copy(const char *to) {
     assert_ok(hn_file_read(&bytes, &n, the_world.bundle_path, &err));
     support_write(to, bytes, n);
     hn_free(bytes);
+}
+
+/* The previous version was tried in vain: what comes then is the current one's. */
+static void after_the_previous_version(void **state) {
+    (void)state;
+    hn_error err = {0};
+    char path[420];
+    snprintf(path, sizeof path, "%s/two", the_world.folder);
+    assert_ok(hn_dir_make(path, &err));
+    snprintf(path, sizeof path, "%s/two/1.hn", the_world.folder);
+    copy(path);
+    doors d;
+    doors_open(&d, &the_world,
+               "models: {main: \"%s/two\"}\nfusion: \"if(click > 0 * order, log(-click), 0)\"\n");
+    snprintf(path, sizeof path, "%s/two/2.hn", the_world.folder);
+    copy(path);
+    assert_ok(hn_shelf_reload(d.shelf, "main", &err));
+    json_t *const answer =
+        doors_rank(&d, 200, REQUEST("home", "u1", CANDIDATE("b", "3") "," CANDIDATE("a", "4")));
+    assert_string_equal(text(answer, "fallback"), "order");
+    assert_string_equal(text(answer, "version"), "2");
+    assert_string_equal(text(answer, "scenario"), "home");
+    assert_string_equal(text(item_of(answer, 1), "id"), "a");
+    json_decref(answer);
+    doors_close(&d);
 }
 
 /* Each allocation of a request fails in turn: an answer comes in any case, and where the model's
@@ -501,6 +531,7 @@ int main(void) {
         cmocka_unit_test(arms_change_the_answer),
         cmocka_unit_test(the_prior_is_the_base_rate),
         cmocka_unit_test(without_a_model),
+        cmocka_unit_test(after_the_previous_version),
         cmocka_unit_test(memory_fails),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
