@@ -2,11 +2,12 @@
 #   make            build the library and the program (build/release)
 #   make test       install what is missing, build, run every test
 #   make demo       simulate a platform, train on it, show the result
+#   make experiments-quick  compare models on a small simulated platform
 #   make demo-online  the way to users: serve, A/A, A/B, join, analyse, retrain, roll out
 SHELL := /bin/bash
 PEERS ?= bench/peers
 
-.PHONY: all build deps venv test test-release test-double test-python demo demo-online bench bench-peers bench-serve \
+.PHONY: all build deps venv test test-release test-double test-python demo demo-online experiments-quick bench bench-peers bench-serve \
         format format-check lint asan tsan fuzz clean
 
 all: build
@@ -62,6 +63,11 @@ fuzz: | deps
 demo: build
 	build/release/hinet simulate --rows 1000000 --seed 1 --out demo
 	build/release/hinet train demo/config.yaml --out demo/run
+
+# Six models, three seeds, on a small simulated platform.
+experiments-quick: build
+	build/release/hinet simulate --rows 200k --seed 1 --out runs/quick-platform --quiet >/dev/null
+	build/release/hinet experiment examples/experiments/quick.yaml --out runs/experiments-quick
 
 demo-online: build
 	scripts/demo-online.sh

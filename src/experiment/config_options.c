@@ -82,9 +82,10 @@ static const hn_option model_options[] = {
      .max = 64},
 };
 SECTION(model,
-        "The rows of the table, in order; the others are compared with the first. A list of names "
-        "may stand for a mapping without options.",
-        .size = sizeof(hn_experiment_model), .listable = true, .check = hn_experiment_model_check);
+        "The rows of the table, in order; the others are compared with the first. A name "
+        "alone is `model`; a list of models' names may stand for the whole mapping.",
+        .size = sizeof(hn_experiment_model), .short_key = "model", .listable = true,
+        .check = hn_experiment_model_check);
 
 static const char *const keep_names[] = {"all", "best", "none", NULL};
 

@@ -69,15 +69,24 @@ static hn_status begin(hn_campaign *c, hn_error *err) {
 
 /* ---- The loop ---- */
 
+/* Nothing more will come of it; the trials of a search that is over too. */
+static bool is_settled(const hn_item *item, const hn_campaign *c) {
+    if (item->trial >= 0) return hn_campaign_study(c, item->base, item->model)->known;
+    return item->state == HN_ITEM_DONE || item->state == HN_ITEM_FAILED;
+}
+
+static int32_t settled(const hn_campaign *c) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < c->n_items; i++) n += is_settled(&c->items[i], c);
+    return n;
+}
+
 static void show(const hn_campaign *c, double *shown) {
     const double now = seconds_now();
     if (!c->run->progress || now - *shown < SHOW_SECONDS) return;
     *shown = now;
-    int32_t done = 0;
-    for (int32_t i = 0; i < c->n_items; i++)
-        done += c->items[i].state == HN_ITEM_DONE || c->items[i].state == HN_ITEM_FAILED;
     const hn_progress progress = {.phase = "experiment",
-                                  .done = done,
+                                  .done = settled(c),
                                   .total = c->n_items,
                                   .loss = __builtin_nan(""),
                                   .memory_bytes = hn_memory_resident()};
@@ -131,5 +140,5 @@ hn_status hn_campaign_execute(hn_campaign *c, hn_error *err) {
     return hn_fail(err, HN_INTERRUPTED,
                    "stopped by request; %d of %d runs and trials are done, and the same command "
                    "goes on",
-                   (int)count(c, HN_ITEM_DONE), (int)c->n_items);
+                   (int)settled(c), (int)c->n_items);
 }

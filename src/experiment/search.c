@@ -46,11 +46,11 @@ static int32_t missing(const hn_trial *trials, int32_t n, const hn_rungs *rungs,
     return admitted - known + (open ? places : 0);
 }
 
+/* One that has failed later keeps its place at the rungs that it has reached. */
 static int32_t rank_of(const hn_trial *trials, int32_t n, int32_t at, int32_t rung) {
     int32_t before = 0;
     for (int32_t i = 0; i < n; i++)
-        before += i != at && trials[i].reached > rung && !trials[i].failed &&
-                  is_before(trials, i, at, rung);
+        before += i != at && trials[i].reached > rung && is_before(trials, i, at, rung);
     return before;
 }
 
