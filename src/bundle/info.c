@@ -269,6 +269,17 @@ static void san_text(hn_text *out, const json_t *info) {
     }
 }
 
+/* Weights that depend on the row make no table. */
+static void row_san_text(hn_text *out, const hn_bundle *bundle) {
+    const hn_config_model *model = &bundle->config->model;
+    for (int32_t i = 0; hn_graph_named(bundle->graph, i); i++)
+        if (strcmp(hn_graph_named(bundle->graph, i), "gate.san") == 0)
+            hn_text_add(out,
+                        "\nwhat the scenario of a row takes from each other one depends on the "
+                        "%s (model.san_input); `hinet report` shows its means\n",
+                        model->san_input == HN_SAN_USER ? "user" : "row");
+}
+
 hn_status hn_info(hn_report **out, const hn_bundle *bundle, hn_error *err) {
     *out = NULL;
     json_t *info = info_json(bundle);
@@ -279,6 +290,7 @@ hn_status hn_info(hn_report **out, const hn_bundle *bundle, hn_error *err) {
     cells_text(&text, "validation", json_object_get(bundle->metrics, "validation"));
     cells_text(&text, "test", json_object_get(bundle->metrics, "test"));
     san_text(&text, info);
+    row_san_text(&text, bundle);
     return hn_report_create(out, info, &text, err);
 }
 

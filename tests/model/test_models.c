@@ -345,8 +345,18 @@ static hn_status make_and_free(void *user, hn_error *err) {
 
 static void test_every_allocation_may_fail(void **state) {
     (void)state;
-    const char *const names[] = {"both_levels", "script", "ple_levels",   "mmoe", "single",
-                                 "mixed",       "hmoe",   "cross_stitch", "star", "pepnet"};
+    const char *const names[] = {"both_levels",
+                                 "script",
+                                 "ple_levels",
+                                 "mmoe",
+                                 "single",
+                                 "mixed",
+                                 "hmoe",
+                                 "cross_stitch",
+                                 "star",
+                                 "pepnet",
+                                 "hinet_plus_levels",
+                                 "wide_script"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         model_case row = *find_case(names[i]);
         assert_true(support_fail_each(HN_FAULT_ALLOC, make_and_free, &row) > 20);
