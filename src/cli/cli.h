@@ -22,6 +22,7 @@
     X(JOBS, "jobs", "N", "runs at a time [one for each core, by --threads]")                    \
     X(SEARCH, "search", NULL, "tune the options of the experiment's `search` first")            \
     X(FORMAT, "format", "NAME", "the table as text, csv, json, markdown or latex [text]")       \
+    X(TENSORBOARD, "tensorboard", "DIR", "also write an event file for TensorBoard into it")    \
     X(INIT, "init", "BUNDLE", "warm start from this bundle")                                    \
     X(ROWS, "rows", "N",                                                                        \
       "impressions, 1000 to 1e10 [1M]; of a report, the most rows of its sample [20k];"         \
@@ -101,7 +102,7 @@ typedef struct cli_options {
     size_t n_sets;
     const char *listen, *ready_file;
     bool access_log;
-    const char *out, *init, *temp;
+    const char *out, *tensorboard, *init, *temp;
     int64_t rows, memory; /* 0: not given */
     uint64_t seed;
     int32_t threads; /* 0: not given */

@@ -63,6 +63,7 @@ static hn_status run_train(const cli_options *options, hn_run *run, hn_error *er
     run->until_epoch = options->until_epoch;
     run->scores = options->scores;
     run->init_bundle = options->init;
+    run->tensorboard = options->tensorboard;
     status = run->out_dir ? hn_train(&report, config, run, err)
                           : cli_fail(err, HN_NO_MEMORY, "no memory for a path");
     free(dir);
@@ -239,7 +240,7 @@ const cli_command cli_commands[] = {
             "from it, and gives the bytes that an undisturbed run gives.\n",
         .example = "  hinet train demo/config.yaml --out demo/run --set train.epochs=3\n",
         .options = RUN_BITS | CLI_BIT(SET) | CLI_BIT(OUT) | CLI_BIT(RESUME) | CLI_BIT(INIT) |
-                   CLI_BIT(UNTIL_EPOCH) | CLI_BIT(SCORES) | CLI_BIT(JSON),
+                   CLI_BIT(TENSORBOARD) | CLI_BIT(UNTIL_EPOCH) | CLI_BIT(SCORES) | CLI_BIT(JSON),
         .min_args = 1,
         .max_args = 1,
         .missing = "CONFIG",

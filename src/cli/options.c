@@ -164,6 +164,7 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
         return parse_small(&out->until_epoch, "--until-epoch", value, 100000, err);
     case CLI_RESUME: out->resume = true; return HN_OK;
     case CLI_INIT: out->init = value; return HN_OK;
+    case CLI_TENSORBOARD: out->tensorboard = value; return HN_OK;
     case CLI_ROWS: return parse_count(&out->rows, "--rows", value, err);
     case CLI_SEED: return parse_seed(out, value, err);
     case CLI_THREADS: return parse_small(&out->threads, "--threads", value, 256, err);
