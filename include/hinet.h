@@ -92,7 +92,7 @@ typedef struct hn_progress {
     double done, total; /* rows or bytes; total 0: not known */
     double rows_per_s;
     double loss;          /* NaN where there is none */
-    int64_t memory_bytes; /* resident memory of the process */
+    int64_t memory_bytes; /* resident memory of the process, mapped files aside */
     int32_t epoch, epochs;
 } hn_progress;
 
@@ -200,10 +200,15 @@ HN_API HN_MUST_USE hn_status hn_serve(const char *path, const hn_serve_options *
 
 /* Writes the rows of one of the config's tables into Redis, for the server's feature store
  * (docs/feature-store.md): url redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix:///PATH;
- * `prefix` of the keys, NULL: "hinet". What was there before is overwritten. */
+ * What was there before is overwritten. `options` may be NULL. */
+typedef struct hn_features_options {
+    const char *prefix;     /* of the keys; NULL: "hinet" */
+    int64_t expire_seconds; /* after which a row that is not pushed again is gone; 0: never */
+} hn_features_options;
 HN_API HN_MUST_USE hn_status hn_features_push(hn_report **out, const hn_config *config,
                                               const char *table, const char *url,
-                                              const char *prefix, const hn_run *run, hn_error *err);
+                                              const hn_features_options *options, const hn_run *run,
+                                              hn_error *err);
 
 typedef struct hn_simulate_options {
     int64_t rows; /* impressions, 1000…10^10 */

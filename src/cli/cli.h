@@ -64,6 +64,8 @@
     X(REDIS, "redis", "URL",                                                                    \
       "the store: redis://[USER:PASSWORD@]HOST[:PORT][/DB] or redis+unix:///PATH")              \
     X(PREFIX, "prefix", "TEXT", "of the store's keys [hinet]")                                  \
+    X(EXPIRE, "expire", "TIME",                                                                 \
+      "after which a row that is not pushed again is gone, as in 2d [never]")                   \
     X(CALIBRATE, "calibrate", NULL,                                                             \
       "probabilities by the bundle's calibration, as a server gives them")                      \
     X(UNCORRECTED, "uncorrected", NULL, "no correction for the log's sampling of negatives")    \
@@ -112,7 +114,8 @@ typedef struct cli_options {
     hn_abtest_options abtest;
     const char *serve, *against, *data;
     int64_t requests, first; /* 0: not given */
-    const char *redis, *prefix;
+    const char *redis;
+    hn_features_options features;
     const char **events; /* TASK=FILES:WINDOW */
     size_t n_events;
     const char *columns;

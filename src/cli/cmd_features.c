@@ -14,7 +14,7 @@ hn_status cli_run_features(const cli_options *options, hn_run *run, hn_error *er
     hn_status status =
         hn_config_load(&config, options->args[1], options->sets, options->n_sets, err);
     if (status != HN_OK) return status;
-    status = hn_features_push(&report, config, options->args[2], options->redis, options->prefix,
+    status = hn_features_push(&report, config, options->args[2], options->redis, &options->features,
                               run, err);
     hn_config_free(config);
     if (status != HN_OK) return status;

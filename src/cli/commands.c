@@ -408,10 +408,14 @@ const cli_command cli_commands[] = {
         .description =
             "Reads a table as the config says and writes its rows into Redis, where a server with\n"
             "a `store` finds them (docs/feature-store.md). Rows that are there already are\n"
-            "overwritten; rows that are only there stay. A bad row stops it, with file and line;\n"
-            "the rows before it have been written, and it may be run again.\n",
-        .example = "  hinet features push demo/config.yaml users --redis redis://127.0.0.1:6379\n",
-        .options = RUN_BITS | CLI_BIT(SET) | CLI_BIT(REDIS) | CLI_BIT(PREFIX) | CLI_BIT(JSON),
+            "overwritten; rows that are only there stay, unless an earlier push gave them a time\n"
+            "(--expire) that is over. A bad row stops it, with file and line; the rows before it\n"
+            "have been written, and it may be run again.\n",
+        .example =
+            "  hinet features push demo/config.yaml users --redis redis://127.0.0.1:6379\n"
+            "  hinet features push demo/config.yaml items --redis redis://db:6379 --expire 2d\n",
+        .options = RUN_BITS | CLI_BIT(SET) | CLI_BIT(REDIS) | CLI_BIT(PREFIX) | CLI_BIT(EXPIRE) |
+                   CLI_BIT(JSON),
         .min_args = 3,
         .max_args = 3,
         .missing = "push CONFIG TABLE",

@@ -142,6 +142,16 @@ static hn_status parse_skew(cli_options *out, const char *text, hn_error *err) {
                     text);
 }
 
+static hn_status parse_expire(cli_options *out, const char *text, hn_error *err) {
+    int64_t ms;
+    if (!cli_duration_parse(&ms, text) || ms < 1000)
+        return cli_fail(err, HN_USAGE,
+                        "--expire: found \"%s\"; expected a time of at least 1s, as in 36h or 2d",
+                        text);
+    out->features.expire_seconds = ms / 1000;
+    return HN_OK;
+}
+
 static hn_status parse_now(cli_options *out, const char *text, hn_error *err) {
     out->join.has_now = true;
     return parse_count(&out->join.now_ms, "--now", text, err);
@@ -192,7 +202,8 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_FIRST: return parse_first(out, value, err);
     case CLI_DATA: out->data = value; return HN_OK;
     case CLI_REDIS: out->redis = value; return HN_OK;
-    case CLI_PREFIX: out->prefix = value; return HN_OK;
+    case CLI_PREFIX: out->features.prefix = value; return HN_OK;
+    case CLI_EXPIRE: return parse_expire(out, value, err);
     case CLI_CALIBRATE: out->calibrate = true; return HN_OK;
     case CLI_UNCORRECTED: out->uncorrected = true; return HN_OK;
     case CLI_FLAGS: out->flags = true; return HN_OK;

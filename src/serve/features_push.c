@@ -220,14 +220,18 @@ static hn_status report(hn_report **out, const pusher *p, const char *prefix, do
 }
 
 hn_status hn_features_push(hn_report **out, const hn_config *config, const char *table,
-                           const char *url, const char *prefix, const hn_run *run, hn_error *err) {
+                           const char *url, const hn_features_options *options, const hn_run *run,
+                           hn_error *err) {
+    static const hn_features_options defaults = {0};
+    const hn_features_options *const o = options ? options : &defaults;
+    const char *const prefix = o->prefix ? o->prefix : "hinet";
     pusher p = {0};
     *out = NULL;
-    if (!prefix) prefix = "hinet";
     HN_TRY(find_table(&p.table, config, table, err));
     hn_text keys = {0};
     hn_text_add(&keys, "%s:%s:", prefix, table);
-    p.format = (hn_feature_format){.source = &p.table->source, .prefix = keys.text};
+    p.format = (hn_feature_format){
+        .source = &p.table->source, .prefix = keys.text, .expire_seconds = o->expire_seconds};
     hn_status status =
         keys.failed ? hn_no_memory(err, "the keys of a table") : connect_store(&p, url, err);
     const int64_t begun = hn_store_now_ns();

@@ -3,6 +3,7 @@
 #include "serve/features_rows.h"
 
 #include <hiredis/hiredis.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -132,6 +133,17 @@ static bool add_cells(maker *m, const char *key, size_t key_bytes, bool there) {
     return argc == 2 || add_command(m, argc);
 }
 
+static bool add_expiry(maker *m, const char *key, size_t key_bytes) {
+    char seconds[24];
+    int argc = 0;
+    if (m->format->expire_seconds == 0) return true;
+    const int n = snprintf(seconds, sizeof seconds, "%" PRId64, m->format->expire_seconds);
+    push(m->out, &argc, "EXPIRE", 6);
+    push(m->out, &argc, key, key_bytes);
+    push(m->out, &argc, seconds, (size_t)n);
+    return add_command(m, argc);
+}
+
 static bool add_row(maker *m) {
     hn_feature_rows *const out = m->out;
     const hn_feature_cell key = out->row[m->format->key];
@@ -146,17 +158,18 @@ static bool add_row(maker *m) {
     }
     if (out->cells.failed) return no_memory(out);
     out->rows++;
-    return add_cells(m, out->cells.text + at, prefix + key.n, true) &&
-           add_cells(m, out->cells.text + at, prefix + key.n, false);
+    const char *const name = out->cells.text + at;
+    const size_t n = prefix + key.n;
+    return add_cells(m, name, n, true) && add_cells(m, name, n, false) && add_expiry(m, name, n);
 }
 
 static bool reserve(maker *m) {
     hn_feature_rows *const out = m->out;
     const size_t columns = (size_t)m->columns->names.n;
     return (hn_grow(&out->row, &out->row_capacity, columns + 1, sizeof *out->row, NULL) == HN_OK &&
-            hn_grow(&out->argv, &out->argv_capacity, 2 * columns + 2, sizeof *out->argv, NULL) ==
+            hn_grow(&out->argv, &out->argv_capacity, 2 * columns + 3, sizeof *out->argv, NULL) ==
                 HN_OK &&
-            hn_grow(&out->bytes, &out->bytes_capacity, 2 * columns + 2, sizeof *out->bytes, NULL) ==
+            hn_grow(&out->bytes, &out->bytes_capacity, 2 * columns + 3, sizeof *out->bytes, NULL) ==
                 HN_OK) ||
            no_memory(out);
 }

@@ -30,12 +30,13 @@ typedef struct hn_feature_rows { /* of one chunk; reused for the next */
 
 typedef struct hn_feature_format {
     const hn_config_source *source;
-    const char *prefix; /* "PREFIX:TABLE:" */
-    int32_t key;        /* column */
+    const char *prefix;     /* "PREFIX:TABLE:" */
+    int32_t key;            /* column */
+    int64_t expire_seconds; /* 0: never */
 } hn_feature_format;
 
 /* For each row an HSET of the cells that are there, and an HDEL of those that are not, so
- * that a row that was written before with more cells is right, too. */
+ * that a row that was written before with more cells is right, too; then its lifetime. */
 void hn_feature_rows_make(hn_feature_rows *out, const hn_feature_format *format,
                           const hn_columns *columns, const char *text, size_t n);
 void hn_feature_rows_free(hn_feature_rows *rows);

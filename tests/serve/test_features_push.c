@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "base/config.h"
@@ -37,6 +38,8 @@ static void write_text(const char *name, const char *text) {
     hn_free(path);
 }
 
+static int64_t expire_seconds; /* of the next pushes */
+
 static hn_status push_source(const char *source, const char *table, const char *url,
                              hn_report **report, hn_error *err) {
     char yaml[2000];
@@ -54,7 +57,8 @@ static hn_status push_source(const char *source, const char *table, const char *
     HN_TRY(hn_config_parse(&config, yaml, strlen(yaml), "config.yaml", folder, NULL, 0, err));
     hn_run run = hn_run_default();
     run.threads = 2;
-    const hn_status status = hn_features_push(report, config, table, url, "p", &run, err);
+    const hn_features_options options = {"p", expire_seconds};
+    const hn_status status = hn_features_push(report, config, table, url, &options, &run, err);
     hn_config_free(config);
     return status;
 }
@@ -238,6 +242,39 @@ static void test_wrong_tables_and_stores(void **state) {
     assert_int_equal(hn_memory_held(), 0);
 }
 
+static long long lifetime(const char *key) {
+    redisContext *const c = redis_dial(&server);
+    redisReply *const reply = redisCommand(c, "TTL %s", key);
+    assert_int_equal(reply->type, REDIS_REPLY_INTEGER);
+    const long long seconds = reply->integer;
+    freeReplyObject(reply);
+    redisFree(c);
+    return seconds;
+}
+
+/* A row that is gone from the table goes from the store when its time is over. */
+static void test_rows_may_expire(void **state) {
+    (void)state;
+    NEED_SERVER();
+    write_text("a.csv", "id,age\nu1,1\nu2,2\nu3,\n");
+    push("files: a.csv");
+    assert_int_equal(lifetime("p:users:u1"), -1);
+    expire_seconds = 1;
+    push("files: a.csv");
+    assert_int_equal(lifetime("p:users:u3"), 1);
+    expire_seconds = 1000;
+    write_text("a.csv", "id,age\nu2,5\n");
+    push("files: a.csv");
+    assert_true(lifetime("p:users:u2") > 900);
+    expire_seconds = 0;
+    push("files: a.csv"); /* leaves it */
+    assert_true(lifetime("p:users:u2") > 900);
+    for (int i = 0; i < 100 && lifetime("p:users:u1") != -2; i++) usleep(50000);
+    assert_hash("p:users:u1", "");
+    assert_hash("p:users:u3", "");
+    assert_hash("p:users:u2", "age=5;id=u2;");
+}
+
 static hn_status push_once(void *user, hn_error *err) {
     hn_report *report;
     HN_TRY(push_source("files: a.csv", "users", user, &report, err));
@@ -249,6 +286,7 @@ static void test_no_memory(void **state) {
     (void)state;
     NEED_SERVER();
     write_text("a.csv", "id,age,note\nu1,1,\"a\"\"b\"\nu2,,\n");
+    expire_seconds = 1000;
     assert_true(support_fail_each(HN_FAULT_ALLOC, push_once, server.url) > 20);
 }
 
@@ -259,6 +297,7 @@ int main(void) {
         cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_what_is_wrong_is_placed),
         cmocka_unit_test(test_wrong_tables_and_stores),
+        cmocka_unit_test(test_rows_may_expire),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests_name("features_push", all, set_up, tear_down);
