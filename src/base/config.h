@@ -176,6 +176,7 @@ typedef enum hn_activation {
     HN_ACTIVATION_SILU,
     HN_ACTIVATION_GELU
 } hn_activation;
+typedef enum hn_pairs { HN_PAIRS_NONE, HN_PAIRS_WIDE, HN_PAIRS_INPUT } hn_pairs;
 typedef enum hn_wide { HN_WIDE_NONE, HN_WIDE_TASK, HN_WIDE_CELL } hn_wide;
 
 typedef struct hn_config_model {
@@ -207,6 +208,7 @@ typedef struct hn_config_model {
     bool expert_norm;         /* of the experts: sei, cgc, experts, bottom */
     hn_activation activation; /* of the same */
     hn_wide wide;             /* a linear part from x to the logits */
+    hn_pairs pairs;           /* where products of embeddings go */
     hn_config_compat compat;
 } hn_config_model;
 

@@ -91,6 +91,7 @@ static const hn_config_section compat_section = {
 
 static const char *const san_input_names[] = {"scenario", "user", "row", NULL};
 static const char *const activation_names[] = {"relu", "silu", "gelu", NULL};
+static const char *const pairs_names[] = {"none", "wide", "input", NULL};
 static const char *const wide_names[] = {"none", "task", "cell", NULL};
 
 static const hn_option model_options[] = {
@@ -148,6 +149,10 @@ static const hn_option model_options[] = {
      .meaning = "LayerNorm in every expert layer (also of bottoms), before its activation"},
     {FIELD(activation), .type = &hn_value_enum, .names = activation_names,
      .meaning = "of expert layers (also of bottoms); towers have ReLU"},
+    {FIELD(pairs), .type = &hn_value_enum, .names = pairs_names,
+     .meaning =
+         "products of every two embeddings, summed (a factorisation machine's): none, to the "
+         "logits (`wide`), or to the network beside its input"},
     {FIELD(wide), .type = &hn_value_enum, .names = wide_names,
      .meaning = "a linear part from the input to the logits: none, the same for all scenarios "
                 "(`task`), or of each cell"},
@@ -211,14 +216,15 @@ static const hn_option train_options[] = {
      .meaning = "`rows`: the mean over all labels of a batch; `cells`: the sum of the cells' "
                 "means, which weighs small scenarios like large ones"},
     {FIELD(weighting), .type = &hn_value_enum, .names = weighting_names, .def = "fixed",
-     .meaning = "of the tasks' losses, beside their `weight` (formulas: docs/tensors.md). "
-                "`uncertainty`: exp(-s) · L + s / 2 with a trained s for each task; `gradnorm`: "
-                "weights, T in sum, that let tasks learn at the same pace, by the norms of their "
-                "gradients at the layer that all tasks share: hinet: of the shared sub-experts; "
-                "ple: of the shared experts; mmoe, hmoe: of the experts; shared-bottom, mixed, "
-                "star, pepnet: of the bottom; refused for models without one (single, "
-                "cross-stitch). A step of gradnorm goes backward once more for each task, from "
-                "the loss to that layer"},
+     .meaning =
+         "of the tasks' losses, beside their `weight` (formulas: docs/tensors.md). "
+         "`uncertainty`: exp(-s) · L + s / 2 with a trained s for each task; `gradnorm`: "
+         "weights, T in sum, that let tasks learn at the same pace, by the norms of their "
+         "gradients at the layer that all tasks share: hinet: of the shared sub-experts; "
+         "ple, m3oe: of the shared experts; mmoe, hmoe: of the experts; shared-bottom, mixed, "
+         "star, pepnet: of the bottom; refused for models without one (single, "
+         "cross-stitch, aitm). A step of gradnorm goes backward once more for each task, from "
+         "the loss to that layer"},
     {FIELD(weighting_rate), REAL(0, 100, "0.01"), .flags = HN_OPTION_ABOVE_MIN,
      .meaning = "learning rate of `weighting: uncertainty` and `gradnorm`, by Adam"},
     {FIELD(gradnorm_alpha), REAL(0, 100, "1.5"),

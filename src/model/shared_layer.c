@@ -47,6 +47,10 @@ bool hn_model_shared_layer(hn_shared_layer *out, const hn_config_model *config) 
     case HN_MODEL_MIXED:
     case HN_MODEL_STAR:
     case HN_MODEL_PEPNET: return layer(out, "bottom", &config->bottom_units, 0, 0);
-    default: return false; /* nothing but the input is shared */
+    case HN_MODEL_SINGLE: /* M models, each of all tasks: one w_t cannot suit them all */
+    case HN_MODEL_CROSS_STITCH:
+    case HN_MODEL_AITM: /* a network for each task */
+    case HN_MODELS: break;
     }
+    return false;
 }

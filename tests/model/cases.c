@@ -44,6 +44,15 @@ static void input_affine(hn_config_model *c) { c->compat.input_affine = true; }
 static void script(hn_config_model *c) {
     c->compat = (hn_config_compat){true, true, true, true, true, true, true, true};
 }
+static void script_levels(hn_config_model *c) { script(c), both_levels(c); }
+static void san_quirks_levels(hn_config_model *c) {
+    c->compat.san_softmax_all = c->compat.san_mlp = true, c->scenario_levels = 2;
+}
+static void gate_quirks_levels(hn_config_model *c) {
+    c->compat.gate_relu = c->compat.cgc_sum = true, both_levels(c);
+}
+static void own_only_levels(hn_config_model *c) { own_only(c), c->scenario_levels = 2; }
+static void no_scenario_layer_levels(hn_config_model *c) { no_scenario_layer(c), both_levels(c); }
 static void shared_bottom(hn_config_model *c) { c->kind = HN_MODEL_SHARED_BOTTOM; }
 static void mmoe(hn_config_model *c) { c->kind = HN_MODEL_MMOE; }
 static void ple(hn_config_model *c) { c->kind = HN_MODEL_PLE; }
@@ -182,6 +191,11 @@ const model_case model_cases[] = {
     CASE(sei_dropout),
     CASE(input_affine),
     CASE(script),
+    CASE(script_levels),
+    CASE(san_quirks_levels),
+    CASE(gate_quirks_levels),
+    CASE(own_only_levels),
+    CASE(no_scenario_layer_levels),
     CASE(shared_bottom),
     CASE(mmoe),
     CASE(ple),

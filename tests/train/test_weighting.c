@@ -206,6 +206,8 @@ static const struct layer_case {
     {HN_MODEL_MIXED, plain, "bottom.w1", 0, -1},
     {HN_MODEL_STAR, plain, "bottom.w1", 0, -1},
     {HN_MODEL_PEPNET, plain, "bottom.w1", 0, -1},
+    {HN_MODEL_M3OE, plain, "experts.w2", 0, 2},
+    {HN_MODEL_M3OE, one_unit, "experts.w1", 0, 2},
 };
 
 static const hn_param_info *param_of(const hn_plan *plan, const char *name) {
@@ -283,7 +285,8 @@ static void norms_are_of_the_layer_that_tasks_share(void **state) {
 
 static void models_without_such_a_layer_are_refused(void **state) {
     (void)state;
-    static const hn_model_kind kinds[] = {HN_MODEL_SINGLE, HN_MODEL_CROSS_STITCH, HN_MODEL_PLE};
+    static const hn_model_kind kinds[] = {HN_MODEL_SINGLE, HN_MODEL_CROSS_STITCH, HN_MODEL_AITM,
+                                          HN_MODEL_PLE};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         hn_error err = {0};
         hn_pool *pool;
