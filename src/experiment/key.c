@@ -11,16 +11,17 @@
 #include "base/memory.h"
 #include "base/pack.h"
 
-/* One element of every kind, so that each option's default stands somewhere. */
-static const char plain[] = "log: log.csv\n"
-                            "tables: {table: {files: t.csv, key: k}}\n"
-                            "scenario: {column: s, values: {a: b}}\n"
-                            "tasks: {task: y}\n"
+/* One element of every kind, so that each option's default stands somewhere. What must be
+ * written is written as nobody writes it. */
+#define ANY "'hinet: any'"
+static const char plain[] = "log: " ANY "\n"
+                            "tables: {table: {files: " ANY ", key: " ANY ", log_key: " ANY "}}\n"
+                            "tasks: {task: {label: '\"hinet: label\"'}}\n"
                             "features:\n"
-                            "  id: {kind: id, column: c}\n"
-                            "  number: {kind: number, column: c}\n"
-                            "  list: {kind: list, column: c, delimiter: \" \"}\n"
-                            "  rate: {kind: rate, key: k}\n";
+                            "  id: {kind: id, column: " ANY "}\n"
+                            "  number: {kind: number, column: " ANY "}\n"
+                            "  list: {kind: list, column: " ANY ", delimiter: '~hinet~'}\n"
+                            "  rate: {kind: rate, key: " ANY "}\n";
 
 /* ---- Paths of the resolved config ---- */
 
@@ -144,6 +145,11 @@ static hn_status read_defaults(defaults *d, hn_error *err) {
     return status;
 }
 
+/* What a feature is, is always said: the other options are compared with those of its kind. */
+static bool is_feature_kind(const lines *l) {
+    return l->depth == 3 && is_key(l, 0, "features") && is_key(l, 2, "kind");
+}
+
 /* Where the files are; what is in them is the data's key. */
 static bool is_place(const char *generic_path) {
     return strcmp(generic_path, "log.files") == 0 ||
@@ -160,7 +166,7 @@ hn_status hn_experiment_changes(hn_text *out, const hn_config *config, hn_error 
         if (is_place(path)) continue;
         char *const entry = entry_of(path, &l);
         if (entry == NULL) status = hn_no_memory(err, "a run's key");
-        const bool same = entry != NULL && d.n > 0 &&
+        const bool same = entry != NULL && d.n > 0 && !is_feature_kind(&l) &&
                           bsearch(&entry, d.entries, d.n, sizeof *d.entries, by_text) != NULL;
         path_of(path, &l, false);
         if (!same) hn_text_add(out, "%s=%.*s\n", path, l.value_bytes, l.value);

@@ -89,7 +89,7 @@ static void show(const hn_campaign *c, double *shown) {
                                   .done = settled(c),
                                   .total = c->n_items,
                                   .loss = __builtin_nan(""),
-                                  .memory_bytes = hn_memory_resident()};
+                                  .memory_bytes = hn_memory_own()};
     c->run->progress(c->run->user, &progress);
 }
 
