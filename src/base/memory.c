@@ -149,6 +149,12 @@ int64_t hn_memory_resident(void) {
     return pages < 0 ? 0 : pages * sysconf(_SC_PAGESIZE);
 }
 
+int64_t hn_memory_own(void) {
+    const int64_t resident = number_in("/proc/self/statm", 1),
+                  of_files = number_in("/proc/self/statm", 2);
+    return resident < 0 || of_files < 0 ? 0 : (resident - of_files) * sysconf(_SC_PAGESIZE);
+}
+
 /* A container's limit counts where it is below the machine's memory. */
 int64_t hn_memory_machine(void) {
     int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);

@@ -27,6 +27,8 @@ static inline hn_status hn_no_memory(hn_error *err, const char *what) {
 int64_t hn_memory_held(void);
 /* Resident memory of the process, in bytes; 0 where unknown. */
 int64_t hn_memory_resident(void);
+/* The same without the pages of mapped files (a dataset), which the kernel takes back at need. */
+int64_t hn_memory_own(void);
 int64_t hn_memory_machine(void);
 
 /* Makes `*array` (of `*capacity` elements of `size`) hold at least `need`, doubling.

@@ -250,7 +250,7 @@ static void tell(const reader *r, const meter *m, const hn_run *run) {
         .total = (double)m->total,
         .rows_per_s = seconds > 0 ? (double)r->job->rows(r->job->user) / seconds : 0,
         .loss = __builtin_nan(""),
-        .memory_bytes = hn_memory_resident(),
+        .memory_bytes = hn_memory_own(),
     };
     run->progress(run->user, &progress);
 }

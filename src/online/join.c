@@ -168,7 +168,7 @@ static void tell_phase(const hn_join_state *join, const char *phase, double done
     const hn_progress progress = {.phase = phase,
                                   .done = done,
                                   .total = (double)join->options->n_events + 3,
-                                  .memory_bytes = hn_memory_resident()};
+                                  .memory_bytes = hn_memory_own()};
     join->run->progress(join->run->user, &progress);
 }
 

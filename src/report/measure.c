@@ -28,7 +28,7 @@ static hn_status advance(const pass *p, hn_error *err) {
                                   .done = (double)p->out->rows,
                                   .total = p->total,
                                   .loss = NAN,
-                                  .memory_bytes = hn_memory_resident()};
+                                  .memory_bytes = hn_memory_own()};
     run->progress(run->user, &progress);
     return HN_OK;
 }

@@ -98,7 +98,7 @@ static hn_status show(const permuting *p, int32_t done, hn_error *err) {
                                   .done = done * rows,
                                   .total = (double)p->n * HN_PERMUTE_REPEATS * rows,
                                   .loss = NAN,
-                                  .memory_bytes = hn_memory_resident()};
+                                  .memory_bytes = hn_memory_own()};
     p->run->progress(p->run->user, &progress);
     return HN_OK;
 }

@@ -253,7 +253,7 @@ static hn_status run_all(live *l, hn_error *err) {
                                           .done = (double)first,
                                           .total = (double)requests,
                                           .loss = NAN,
-                                          .memory_bytes = hn_memory_resident()};
+                                          .memory_bytes = hn_memory_own()};
             l->run->progress(l->run->user, &progress);
         }
     }

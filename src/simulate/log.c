@@ -176,7 +176,7 @@ static void show_progress(const output *out, const hn_run *run) {
                                   .total = (double)out->log->rows,
                                   .rows_per_s = seconds > 0 ? (double)out->rows / seconds : 0,
                                   .loss = __builtin_nan(""),
-                                  .memory_bytes = hn_memory_resident()};
+                                  .memory_bytes = hn_memory_own()};
     run->progress(run->user, &progress);
 }
 

@@ -37,7 +37,7 @@ static hn_status advance(meter *m, int32_t rows, hn_error *err) {
                                   .total = m->total,
                                   .rows_per_s = seconds > 0 ? m->done / seconds : 0,
                                   .loss = NAN,
-                                  .memory_bytes = hn_memory_resident()};
+                                  .memory_bytes = hn_memory_own()};
     m->run->progress(m->run->user, &progress);
     return HN_OK;
 }

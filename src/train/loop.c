@@ -38,7 +38,7 @@ static void show(hn_training *job, double now) {
         .total = job->config->train.epochs * rows,
         .rows_per_s = (double)(job->rows - job->shown_rows) / (now - job->shown_at),
         .loss = job->smooth_loss,
-        .memory_bytes = hn_memory_resident(),
+        .memory_bytes = hn_memory_own(),
         .epoch = (int32_t)epoch_number(&job->at),
         .epochs = job->config->train.epochs,
     };
