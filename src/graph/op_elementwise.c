@@ -1,6 +1,5 @@
 /* The ops that take numbers one by one: concat, sum, product, activate, affine, norm,
  * dropout. */
-#include <math.h>
 #include <string.h>
 
 #include "base/rng.h"
@@ -160,26 +159,13 @@ void hn_op_affine_backward(hn_context *context, int32_t step) {
 
 /* norm: y = (x - μ)/σ, σ² = var + 1e-5, over the n columns of each group.
  * dx += (dy - mean(dy) - y·mean(dy ⊙ y)) / σ */
-static void moments(int32_t n, const hn_real *x, hn_real *mean, hn_real *inverse) {
-    double sum = 0, squares = 0;
-    for (int32_t c = 0; c < n; c++) sum += (double)x[c];
-    const double mu = sum / n;
-    for (int32_t c = 0; c < n; c++) squares += ((double)x[c] - mu) * ((double)x[c] - mu);
-    *mean = (hn_real)mu;
-    *inverse = (hn_real)(1 / sqrt(squares / n + 1e-5));
-}
-
 void hn_op_norm_forward(hn_context *context, int32_t step) {
     const hn_step *s = hn_step_of(context, step);
     const hn_view x = hn_at(context, s->in[0]), y = hn_at(context, s->out);
     const int32_t cols = hn_node_of(context, s->out)->shape.cols;
     for (int32_t r = 0; r < y.rows; r++)
-        for (int32_t first = 0; first < y.width; first += cols) {
-            const hn_real *from = x.at + r * x.ld + first;
-            hn_real mean, inverse, *to = y.at + r * y.ld + first;
-            moments(cols, from, &mean, &inverse);
-            for (int32_t c = 0; c < cols; c++) to[c] = (from[c] - mean) * inverse;
-        }
+        for (int32_t first = 0; first < y.width; first += cols)
+            hn_norm_to(cols, x.at + r * x.ld + first, y.at + r * y.ld + first);
 }
 
 void hn_op_norm_backward(hn_context *context, int32_t step) {
@@ -190,18 +176,9 @@ void hn_op_norm_backward(hn_context *context, int32_t step) {
     const hn_view dx = hn_grad_in(context, s->in[0], -1, NULL);
     const int32_t cols = hn_node_of(context, s->out)->shape.cols;
     for (int32_t r = 0; dx.at && r < dy.rows; r++)
-        for (int32_t first = 0; first < dy.width; first += cols) {
-            const hn_real *from = dy.at + r * dy.ld + first, *yr = y.at + r * y.ld + first;
-            hn_real mean, inverse, *to = dx.at + r * dx.ld + first;
-            moments(cols, x.at + r * x.ld + first, &mean, &inverse);
-            double sum = 0, along = 0;
-            for (int32_t c = 0; c < cols; c++) {
-                sum += (double)from[c];
-                along += (double)from[c] * (double)yr[c];
-            }
-            const hn_real a = (hn_real)(sum / cols), b = (hn_real)(along / cols);
-            for (int32_t c = 0; c < cols; c++) to[c] += (from[c] - a - yr[c] * b) * inverse;
-        }
+        for (int32_t first = 0; first < dy.width; first += cols)
+            hn_norm_backward(cols, x.at + r * x.ld + first, y.at + r * y.ld + first,
+                             dy.at + r * dy.ld + first, dx.at + r * dx.ld + first);
 }
 
 /* dropout: y = x·keep/(1-p), keep drawn from (seed; op and step; row, column). Four columns

@@ -3,6 +3,7 @@
  * (kernel/clones.h); see activation.c for what needs exp. */
 #include "kernel/clones.h"
 #include "kernel/kernel.h"
+#include "kernel/math.h"
 
 #include <string.h>
 
@@ -56,20 +57,69 @@ void hn_mul_add(int64_t n, const hn_real *a, const hn_real *b, hn_real *y) {
     for (int64_t i = 0; i < n; i++) y[i] += a[i] * b[i];
 }
 
-/* Element i belongs to partial sum i mod 16; the sums are then added in pairs. */
-HN_CLONES
-hn_real hn_dot(int64_t n, const hn_real *a, const hn_real *b) {
-    enum { LANES = 16 };
-    hn_real sums[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        for (int32_t lane = 0; lane < LANES; lane++) sums[lane] += a[i + lane] * b[i + lane];
-    }
-    for (int32_t lane = 0; i + lane < n; lane++) sums[lane] += a[i + lane] * b[i + lane];
+/* Element i belongs to partial sum i mod LANES; the sums are then added in pairs. */
+enum { LANES = 16 };
+
+static inline hn_real sum_of_lanes(hn_real *sums) {
     for (int32_t width = LANES / 2; width > 0; width /= 2) {
         for (int32_t lane = 0; lane < width; lane++) sums[lane] += sums[lane + width];
     }
     return sums[0];
+}
+
+/* The sum of TERM, in which i is the number of an element. */
+#define SUM_IN_LANES(n, TERM)                            \
+    hn_real sums[LANES] = {0};                           \
+    int64_t first = 0;                                   \
+    for (; first + LANES <= (n); first += LANES) {       \
+        for (int32_t lane = 0; lane < LANES; lane++) {   \
+            const int64_t i = first + lane;              \
+            sums[lane] += TERM;                          \
+        }                                                \
+    }                                                    \
+    for (int32_t lane = 0; first + lane < (n); lane++) { \
+        const int64_t i = first + lane;                  \
+        sums[lane] += TERM;                              \
+    }                                                    \
+    return sum_of_lanes(sums)
+
+HN_CLONES
+hn_real hn_dot(int64_t n, const hn_real *a, const hn_real *b) { SUM_IN_LANES(n, a[i] * b[i]); }
+
+/* ---- Norm ----------------------------------------------------------------------------------- */
+
+HN_CLONES
+static hn_real sum(int64_t n, const hn_real *x) { SUM_IN_LANES(n, x[i]); }
+
+HN_CLONES
+static hn_real squares(int64_t n, const hn_real *x, hn_real mean) {
+    SUM_IN_LANES(n, (x[i] - mean) * (x[i] - mean));
+}
+
+static const hn_real NORM_EPSILON = (hn_real)1e-5;
+
+/* 1/√(variance + ε) */
+static hn_real moments(int64_t n, const hn_real *x, hn_real *mean) {
+    *mean = sum(n, x) / (hn_real)n;
+    return 1 / math_sqrt(squares(n, x, *mean) / (hn_real)n + NORM_EPSILON);
+}
+
+HN_CLONES
+void hn_norm_to(int64_t n, const hn_real *x, hn_real *y) {
+    hn_real mean;
+    const hn_real inverse = moments(n, x, &mean);
+    HN_IVDEP
+    for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * inverse;
+}
+
+HN_CLONES
+void hn_norm_backward(int64_t n, const hn_real *x, const hn_real *y, const hn_real *dy,
+                      hn_real *dx) {
+    hn_real mean;
+    const hn_real inverse = moments(n, x, &mean);
+    const hn_real level = sum(n, dy) / (hn_real)n, along = hn_dot(n, dy, y) / (hn_real)n;
+    HN_IVDEP
+    for (int64_t i = 0; i < n; i++) dx[i] += (dy[i] - level - y[i] * along) * inverse;
 }
 
 #ifdef HN_DOUBLE

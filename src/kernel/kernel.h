@@ -84,7 +84,7 @@ typedef enum hn_act {
     HN_ACT_SIGMOID,
     HN_ACT_TANH,
     HN_ACT_SILU, /* smooth: x·sigmoid(x) */
-    HN_ACT_GELU  /* smooth: x·Φ(x) by its tanh form, x·sigmoid(2√(2/π)·(x + 0.044715·x³)) */
+    HN_ACT_GELU /* smooth: x·Φ(x) by its tanh form, x·sigmoid(2√(2/π)·(x + 0.044715·x³)) */
 } hn_act;
 
 /* y[rows][ld] : y = act(y) on `cols` columns of each row, in place. */
@@ -104,6 +104,11 @@ void hn_mul_to(int64_t n, const hn_real *a, const hn_real *b, hn_real *y);  /* y
 void hn_mul_add(int64_t n, const hn_real *a, const hn_real *b, hn_real *y); /* y += a·b */
 hn_real hn_dot(int64_t n, const hn_real *a, const hn_real *b); /* fixed order of 16 partial sums */
 bool hn_all_finite(int64_t n, const hn_real *x);
+/* y = (x - mean)/√(variance + 1e-5) of the n numbers, sums in hn_dot's order */
+void hn_norm_to(int64_t n, const hn_real *x, hn_real *y);
+/* dx += (dy - mean(dy) - y·mean(dy ⊙ y)) / √(variance + 1e-5), y being hn_norm_to's */
+void hn_norm_backward(int64_t n, const hn_real *x, const hn_real *y, const hn_real *dy,
+                      hn_real *dx);
 
 /* exp, log1p(exp) and sigmoid used everywhere: one implementation, so that every door
  * gives the same bits; relative error of the float build ≤ 2e-7. */

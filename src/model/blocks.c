@@ -27,7 +27,8 @@ hn_value hn_block_input(hn_graph *graph, const hn_config_model *config, bool per
     hn_value x = hn_dropout(graph, hn_input_x(graph, per_scenario), config->embedding_dropout);
     if (config->compat.input_affine) x = input_affine(graph, x);
     hn_graph_set_x(graph, x);
-    return x;
+    if (config->pairs != HN_PAIRS_INPUT) return x;
+    return hn_concat(graph, (hn_value[]){x, hn_block_pairs(graph)}, 2);
 }
 
 bool hn_block_fits(hn_graph *graph, const char *name, double weights) {

@@ -120,6 +120,9 @@ hn_value hn_block_cgc(hn_graph *graph, const hn_config_model *config, hn_value x
  * that all heads read. [heads × 1]. */
 hn_value hn_block_tower(hn_graph *graph, const hn_config_model *config, hn_value x, hn_heads heads);
 
+/* Σ_{f<g} e_f ⊙ e_g over the embeddings of the commonest width k: [1 × k]. */
+hn_value hn_block_pairs(hn_graph *graph);
+
 /* logits + x·V, or the logits where the config has no wide part. */
 hn_value hn_block_wide(hn_graph *graph, const hn_config_model *config, hn_value logits,
                        bool all_heads);

@@ -24,6 +24,51 @@ static hn_value repeat(hn_graph *graph, hn_value of_tasks, int32_t times) {
     return hn_reshape(graph, all, times * shape.groups, shape.cols);
 }
 
+/* ---- Pairs of embeddings ------------------------------------------------------------------ */
+
+/* The width that the most embeddings have; of several the first. 0: no embedding. */
+static int32_t commonest_width(const hn_layout *layout) {
+    int32_t best = 0, most = 0;
+    for (int32_t i = 0; i < layout->n_inputs; i++) {
+        int32_t n = 0;
+        for (int32_t k = 0; k < layout->n_inputs; k++)
+            n += layout->inputs[k].kind != HN_INPUT_VALUE &&
+                 layout->inputs[k].width == layout->inputs[i].width;
+        if (layout->inputs[i].kind == HN_INPUT_VALUE || n <= most) continue;
+        most = n;
+        best = layout->inputs[i].width;
+    }
+    return best;
+}
+
+/* [d][k] that sums the embeddings of width k of an x. */
+static hn_value summing(hn_graph *graph, int32_t width) {
+    const hn_layout *layout = hn_graph_layout(graph);
+    double *numbers = hn_alloc_zero((size_t)layout->width * (size_t)width, sizeof *numbers);
+    if (!numbers) return hn_graph_fail(graph, HN_NO_MEMORY, "no memory to record the model");
+    for (int32_t i = 0; i < layout->n_inputs; i++) {
+        const hn_input *input = &layout->inputs[i];
+        if (input->kind == HN_INPUT_VALUE || input->width != width) continue;
+        for (int32_t c = 0; c < width; c++)
+            numbers[(size_t)(input->column + c) * (size_t)width + (size_t)c] = 1;
+    }
+    const hn_value sum = hn_constant(graph, layout->width, 1, width, numbers);
+    hn_free(numbers);
+    return sum;
+}
+
+hn_value hn_block_pairs(hn_graph *graph) {
+    const int32_t width = commonest_width(hn_graph_layout(graph));
+    if (width == 0)
+        return hn_graph_fail(graph, HN_BAD_CONFIG, "model.pairs: no feature has an embedding");
+    const hn_value x = hn_graph_x(graph), sum = summing(graph, width);
+    const hn_value s = hn_linear(graph, x, sum, HN_NONE, HN_ACT_NONE);
+    const hn_value q = hn_linear(graph, hn_product_of(graph, x, x), sum, HN_NONE, HN_ACT_NONE);
+    /* ½(s⊙s − q), s = Σ e_f, q = Σ e_f⊙e_f */
+    return hn_affine(
+        graph, hn_sum_of(graph, hn_product_of(graph, s, s), hn_affine(graph, q, -1, 0)), 0.5, 0);
+}
+
 /* ---- The wide part: logit += x·V ---------------------------------------------------------- */
 
 /* V is the same for all scenarios (one matrix) or of each cell. */
@@ -41,11 +86,22 @@ static hn_value wide_logits(hn_graph *graph, hn_value x, bool by_cell, bool all_
 
 hn_value hn_block_wide(hn_graph *graph, const hn_config_model *config, hn_value logits,
                        bool all_heads) {
-    if (config->wide == HN_WIDE_NONE) return logits;
     const hn_shape shape = hn_value_shape(graph, logits);
-    const hn_value wide =
-        wide_logits(graph, hn_graph_x(graph), config->wide == HN_WIDE_CELL, all_heads);
-    return hn_sum_of(graph, logits, hn_reshape(graph, wide, shape.groups, shape.cols));
+    const hn_value x = hn_graph_x(graph);
+    if (config->wide != HN_WIDE_NONE) {
+        const hn_value wide = wide_logits(graph, x, config->wide == HN_WIDE_CELL, all_heads);
+        logits = hn_sum_of(graph, logits, hn_reshape(graph, wide, shape.groups, shape.cols));
+    }
+    if (config->pairs == HN_PAIRS_WIDE) {
+        const int32_t tasks = hn_graph_tasks(graph);
+        const hn_value b = hn_block_pairs(graph);
+        const hn_value v =
+            hn_param(graph, "pairs.w", 1, hn_value_shape(graph, b).cols, tasks, 1, HN_INIT_XAVIER);
+        const hn_value wide = repeat(graph, hn_linear(graph, b, v, HN_NONE, HN_ACT_NONE),
+                                     all_heads ? hn_graph_scenarios(graph) : 1);
+        logits = hn_sum_of(graph, logits, hn_reshape(graph, wide, shape.groups, shape.cols));
+    }
+    return logits;
 }
 
 /* ---- Gates on the towers ------------------------------------------------------------------- */

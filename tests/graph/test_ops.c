@@ -237,6 +237,15 @@ static void oracle_pick_one(const operand *a, const operand *b, int32_t scenario
     for (int c = 0; c < 6; c++) y[c] = a->at[c];
 }
 
+static hn_value build_square(hn_graph *g, hn_value x) {
+    const hn_value a = named(g, features(g, x, "g", 2, 3), "a");
+    return hn_product_of(g, a, a);
+}
+static void oracle_square(const operand *a, const operand *b, int32_t scenario, double *y) {
+    (void)b, (void)scenario;
+    for (int c = 0; c < 6; c++) y[c] = a->at[c] * a->at[c];
+}
+
 #define ACTIVATION(kind, symbol, formula)                                                        \
     static hn_value build_##kind(hn_graph *g, hn_value x) {                                      \
         return hn_activate(g, named(g, features(g, x, "h", 2, 3), "a"), HN_ACT_##symbol);        \
@@ -349,6 +358,7 @@ static const op_case CASES[] = {
     {"product", build_product_same, oracle_product_same},
     {"product with a row", build_product_row, oracle_product_same},
     {"product by group", build_product_group, oracle_product_group},
+    {"product with itself", build_square, oracle_square},
     {"product over a batch", build_product_batch, oracle_batch},
     {"product of batches", build_product_batches, oracle_batches},
     {"pick of one row", build_pick_one, oracle_pick_one},

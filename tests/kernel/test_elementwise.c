@@ -263,6 +263,49 @@ static void test_dot_keeps_its_order(void **state) {
     }
 }
 
+/* By definition in double; dx by the chain rule written out, ∂y_i/∂x_j = (δ_ij - 1/n -
+ * y_i·y_j/n)/σ. */
+static void check_norm(int64_t n, double scale) {
+    hn_real *const x = oracle_numbers(n), *const y = oracle_numbers(n + BEYOND),
+                   *const dy = oracle_numbers(n), *const dx = oracle_numbers(n + BEYOND);
+    hn_real *const y_before = oracle_copy(y, n + BEYOND), *const dx_before =
+                                                              oracle_copy(dx, n + BEYOND);
+    double mean = 0, variance = 0;
+    for (int64_t i = 0; i < n; i++) x[i] = (hn_real)(scale * (double)x[i]);
+    for (int64_t i = 0; i < n; i++) mean += (double)x[i] / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        variance += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
+    const double sigma = sqrt(variance + 1e-5);
+    hn_norm_to(n, x, y);
+    hn_norm_backward(n, x, y, dy, dx);
+    for (int64_t i = 0; i < n; i++) {
+        const double right = ((double)x[i] - mean) / sigma;
+        oracle_near((double)y[i], right, 8 * EPSILON * (1 + scale / sigma), "norm", i);
+        double slope = (double)dx_before[i];
+        for (int64_t k = 0; k < n; k++)
+            slope += (double)dy[k] *
+                     ((i == k) - 1 / (double)n - (double)y[i] * (double)y[k] / (double)n) / sigma;
+        oracle_near((double)dx[i], slope, 40 * EPSILON * (1 + 1 / sigma), "norm, backward", i);
+    }
+    oracle_same_bits(y + n, y_before + n, BEYOND, "norm");
+    oracle_same_bits(dx + n, dx_before + n, BEYOND, "norm, backward");
+    hn_free(x), hn_free(y), hn_free(dy), hn_free(dx), hn_free(y_before), hn_free(dx_before);
+}
+
+static void test_norm(void **state) {
+    (void)state;
+    for (int64_t n = 1; n <= MOST; n++) {
+        check_norm(n, 1);
+        check_norm(n, 100);
+        check_norm(n, 1e-4); /* the variance is lost in ε */
+    }
+    check_norm(700, 1);
+    hn_real same[20], y[20]; /* no variance at all */
+    for (int32_t i = 0; i < 20; i++) same[i] = (hn_real)0.25;
+    hn_norm_to(20, same, y);
+    for (int32_t i = 0; i < 20; i++) assert_true(y[i] == 0);
+}
+
 static void test_all_finite(void **state) {
     (void)state;
     enum { N = 20000 };
@@ -294,6 +337,7 @@ int main(void) {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_dot),
         cmocka_unit_test(test_dot_keeps_its_order),
+        cmocka_unit_test(test_norm),
         cmocka_unit_test(test_all_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

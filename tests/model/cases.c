@@ -114,6 +114,10 @@ static void wide_cell(hn_config_model *c) { c->wide = HN_WIDE_CELL; }
 static void wide_task_all_heads(hn_config_model *c) { wide_task(c), all_heads(c); }
 static void wide_cell_all_heads(hn_config_model *c) { wide_cell(c), all_heads(c); }
 static void wide_script(hn_config_model *c) { wide_cell(c), script(c); }
+static void pairs_wide(hn_config_model *c) { c->pairs = HN_PAIRS_WIDE; }
+static void pairs_input(hn_config_model *c) { c->pairs = HN_PAIRS_INPUT, c->wide = HN_WIDE_CELL; }
+static void pairs_script(hn_config_model *c) { pairs_wide(c), script(c); }
+static void pairs_levels(hn_config_model *c) { hinet_plus_levels(c), c->pairs = HN_PAIRS_INPUT; }
 /* Each option with the rivals. */
 static void options_of_rivals(hn_config_model *c) {
     c->tower_gate = 3, c->wide = HN_WIDE_CELL;
@@ -130,6 +134,10 @@ static void hmoe_options(hn_config_model *c) { hmoe(c), options_of_rivals(c); }
 static void cross_stitch_options(hn_config_model *c) { cross_stitch(c), options_of_rivals(c); }
 static void star_options(hn_config_model *c) { star(c), options_of_rivals(c); }
 static void pepnet_options(hn_config_model *c) { pepnet(c), options_of_rivals(c); }
+static void mmoe_pairs(hn_config_model *c) { mmoe(c), c->pairs = HN_PAIRS_WIDE; }
+static void single_pairs(hn_config_model *c) { single(c), c->pairs = HN_PAIRS_INPUT; }
+static void star_pairs(hn_config_model *c) { star(c), c->pairs = HN_PAIRS_INPUT; }
+static void pepnet_pairs(hn_config_model *c) { pepnet(c), c->pairs = HN_PAIRS_INPUT; }
 static void with_norm(hn_config_model *c, hn_model_kind kind) {
     c->kind = kind, c->expert_norm = true, c->activation = HN_ACTIVATION_SILU;
 }
@@ -223,6 +231,10 @@ const model_case model_cases[] = {
     CASE(wide_task_all_heads),
     CASE(wide_cell_all_heads),
     CASE(wide_script),
+    CASE(pairs_wide),
+    CASE(pairs_input),
+    CASE(pairs_script),
+    CASE(pairs_levels),
     CASE(shared_bottom_options),
     CASE(mmoe_options),
     CASE(ple_options),
@@ -232,6 +244,10 @@ const model_case model_cases[] = {
     CASE(cross_stitch_options),
     CASE(star_options),
     CASE(pepnet_options),
+    CASE(mmoe_pairs),
+    CASE(single_pairs),
+    CASE(star_pairs),
+    CASE(pepnet_pairs),
     CASE(hmoe),
     CASE(hmoe_plain),
     CASE(hmoe_dropout),

@@ -182,8 +182,67 @@ static void test_what_the_weights_depend_on(void **state) {
     }
 }
 
-/* ---- Refusals
- * ------------------------------------------------------------------------------------ */
+/* ---- Pairs of embeddings ------------------------------------------------------------------ */
+
+/* The fixture with two embeddings of one width: the user's and the history's, of 3. */
+static void make_pairs_fixture(fixture *f) {
+    fixture_make(f, ROWS, SCENARIOS, TASKS, 25);
+    f->inputs[2].width = f->tables[1].width = 3;
+    for (int32_t i = 3; i < f->layout.n_inputs; i++) f->inputs[i].column++;
+    f->layout.width++;
+    f->layout.shared_width++;
+}
+
+static double embedded(const model *m, const fixture *f, int32_t row, int32_t c, bool history) {
+    const hn_real *numbers = m->params.tables[history].numbers;
+    if (!history) return (double)numbers[f->ids[2 * row] * 3 + (uint32_t)c];
+    double sum = 0;
+    const uint32_t begin = f->list_begin[row], end = f->list_begin[row + 1];
+    for (uint32_t i = begin; i < end; i++)
+        sum += (double)numbers[f->list_ids[i] * 3 + (uint32_t)c] / (end - begin);
+    return sum;
+}
+
+/* With all other parameters at 0 a logit is Σ_c e_user[c]·e_history[c]·v_t[c]. */
+static void test_pairs(void **state) {
+    (void)state;
+    fixture f;
+    model m;
+    hn_real found[ROWS * HEADS_MAX];
+    make_pairs_fixture(&f);
+    make(&m, &f, "mmoe_pairs");
+    const hn_param_info *v = find_param(&m, "pairs.w");
+    assert_non_null(v);
+    for (size_t i = 0; i < m.params.leaf_count; i++)
+        if (i < v->offset || i >= v->offset + count_of(v)) m.params.block[i] = 0;
+    assert_true(hn_params_stage(&m.params, m.plan));
+    logits_of(found, &m, &f);
+    for (int32_t r = 0; r < ROWS; r++)
+        for (int32_t t = 0; t < TASKS; t++) {
+            double right = 0;
+            for (int32_t c = 0; c < 3; c++)
+                right += embedded(&m, &f, r, c, false) * embedded(&m, &f, r, c, true) *
+                         (double)m.params.block[v->offset + (size_t)(c * TASKS + t)];
+            assert_true(fabs((double)found[r * TASKS + t] - right) < 2e-6 * (1 + fabs(right)));
+        }
+    model_free(&m);
+}
+
+static void test_pairs_need_embeddings(void **state) {
+    (void)state;
+    hn_error err = {0};
+    fixture f;
+    hn_graph *graph = NULL;
+    fixture_make(&f, ROWS, SCENARIOS, TASKS, 26);
+    f.inputs[0] = f.inputs[1]; /* the user's value alone */
+    f.inputs[0].column = 0;
+    f.layout.n_inputs = 1, f.layout.n_tables = 0, f.layout.width = 1, f.layout.shared_width = 1;
+    const hn_config_model config = model_case_config(find_case("mmoe_pairs"));
+    assert_fails(HN_BAD_CONFIG, "no feature has an embedding",
+                 hn_model_record(&graph, &f.layout, &config, &err));
+}
+
+/* ---- Refusals --------------------------------------------------------------------------- */
 
 static void test_no_user(void **state) {
     (void)state;
@@ -206,6 +265,8 @@ int main(void) {
         cmocka_unit_test(test_options_vanish),
         cmocka_unit_test(test_row_weights),
         cmocka_unit_test(test_what_the_weights_depend_on),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_pairs_need_embeddings),
         cmocka_unit_test(test_no_user),
     };
     hn_kernel_enter(); /* sessions run here, on this thread */
