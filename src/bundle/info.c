@@ -57,10 +57,12 @@ static json_t *scenarios_json(const hn_bundle *bundle) {
 
 static json_t *tasks_json(const hn_config *config) {
     json_t *list = json_array();
-    for (int32_t t = 0; t < config->n_tasks; t++)
-        json_array_append_new(list, json_pack("{s:s, s:s?, s:f}", "name", config->tasks[t].name,
-                                              "label", config->tasks[t].label.text, "weight",
-                                              config->tasks[t].weight));
+    for (int32_t t = 0; t < config->n_tasks; t++) {
+        const hn_config_task *const task = &config->tasks[t];
+        json_array_append_new(list, json_pack("{s:s, s:s?, s:f, s:s*}", "name", task->name, "label",
+                                              task->label.text, "weight", task->weight, "after",
+                                              task->after));
+    }
     return list;
 }
 
@@ -189,8 +191,11 @@ static void model_text(hn_text *out, const json_t *info) {
         hn_text_add(out, "%s %s (%lld)", i ? "," : "", string_at(scenario, "name"),
                     integer_at(scenario, "training_rows"));
     hn_text_add(out, "\ntasks (label):");
-    json_array_foreach(json_object_get(info, "tasks"), i, task) hn_text_add(
-        out, "%s %s (%s)", i ? "," : "", string_at(task, "name"), string_at(task, "label"));
+    json_array_foreach(json_object_get(info, "tasks"), i, task) {
+        const char *const after = json_string_value(json_object_get(task, "after"));
+        hn_text_add(out, "%s %s (%s%s%s)", i ? "," : "", string_at(task, "name"),
+                    string_at(task, "label"), after ? "; after " : "", after ? after : "");
+    }
     hn_text_add(out, "\n");
 }
 

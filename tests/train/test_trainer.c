@@ -102,11 +102,12 @@ static void assert_same(const hn_params *a, const hn_params *b) {
 
 static void any_threads_give_the_same_bytes(void **state) {
     (void)state;
-    static const hn_model_kind kinds[] = {HN_MODEL_SHARED_BOTTOM, HN_MODEL_HINET, HN_MODEL_SINGLE,
-                                          HN_MODEL_PLE};
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+    for (int k = 0; k < 2 * HN_MODELS; k++) { /* every model, then with a task after another */
         hn_config config = fixture_config();
-        config.model.kind = kinds[k];
+        config.model.kind = (hn_model_kind)(k % HN_MODELS);
+        config.model.gate_width = 3;
+        config.model.order_penalty = 0.6;
+        config.model.after[1] = k >= HN_MODELS;
         config.model.embedding_dropout = 0.2;
         config.train.shards = 7;
         setup one, four;
