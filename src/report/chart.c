@@ -14,7 +14,7 @@ typedef struct frame {
     hn_axis x, y;
 } frame;
 
-enum { WIDTH = 320, LEFT = 46, RIGHT = 10, TOP = 8, BOTTOM = 34 };
+enum { WIDTH = 320, LEFT = 46, RIGHT = 10, TOP = 20, BOTTOM = 34 };
 
 static void draw_x_ticks(hn_text *out, const frame *f, const char *label, bool whole) {
     double ticks[HN_TICKS_MAX];
@@ -47,6 +47,7 @@ static void draw_axes(hn_text *out, const frame *f, const hn_chart *chart, bool 
     draw_y_ticks(out, f);
     hn_svg_line(out, "a", f->x.begin, f->y.begin, f->x.end, f->y.begin);
     hn_svg_line(out, "a", f->x.begin, f->y.begin, f->x.begin, f->y.end);
+    hn_svg_label(out, "t", 4, 11, chart->y_label, 44);
 }
 
 /* ---- Lines ------------------------------------------------------------------------------- */
@@ -94,7 +95,7 @@ void hn_chart_none(hn_text *out, const hn_chart *chart, double width, double hei
 enum { MARKS_MOST = 24 /* more points than this are a line alone */ };
 
 static void draw_lines(hn_text *out, const hn_chart *chart) {
-    const double height = 190;
+    const double height = 200;
     const hn_range x = range_of(chart, true), y = range_of(chart, false);
     if (hn_range_is_empty(&x)) {
         hn_chart_none(out, chart, WIDTH, height);
@@ -112,7 +113,7 @@ static void draw_lines(hn_text *out, const hn_chart *chart) {
 }
 
 static void draw_roc(hn_text *out, const hn_chart *chart) {
-    const double height = 250;
+    const double height = 262;
     const frame f = {WIDTH, height, {0, 1, LEFT, WIDTH - RIGHT}, {0, 1, height - BOTTOM, TOP}};
     const hn_range x = range_of(chart, true);
     if (hn_range_is_empty(&x)) {
@@ -138,7 +139,7 @@ static void draw_whiskers(hn_text *out, const frame *f, const hn_series *s) {
 
 /* Both axes from 0 to what the points and whiskers need. */
 static void draw_reliability(hn_text *out, const hn_chart *chart) {
-    const double height = 250;
+    const double height = 262;
     hn_range range = range_of(chart, true);
     if (hn_range_is_empty(&range)) {
         hn_chart_none(out, chart, WIDTH, height);

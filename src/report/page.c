@@ -81,7 +81,7 @@ static void run_row(const hn_page *page, int32_t r) {
 bool hn_page_has_overview(const hn_page *page) { return page->n_runs > 0; }
 
 void hn_page_overview(const hn_page *page) {
-    static const char *const heads[] = {"Run",       "Model",         "Mean AUC", "95 % interval",
+    static const char *const heads[] = {"Run",       "|Model",        "Mean AUC", "95 % interval",
                                         "Mean GAUC", "Mean log loss", "Rows",     "Parameters",
                                         "In tables", "Best epoch",    "Training", NULL};
     for (int32_t r = 0; r < page->n_runs; r++) {
@@ -258,8 +258,7 @@ static void write_header(const hn_page *page) {
     hn_html_raw(out, "<a class=\"skip\" href=\"#main\">Skip to the report</a>\n<header>\n<h1>");
     title_of(out, page);
     hn_text_add(out,
-                "</h1>\n<p>A report of hinet %s. No number of it comes from training rows "
-                "unless it says so.</p>\n</header>\n<nav aria-label=\"sections\">\n<ul>\n",
+                "</h1>\n<p>Made by hinet %s.</p>\n</header>\n<nav aria-label=\"sections\">\n<ul>\n",
                 HN_VERSION);
     for (int i = 0; i < SECTIONS; i++)
         if (sections[i].has(page))

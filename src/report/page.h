@@ -65,7 +65,8 @@ const char *hn_page_rows_of(const json_t *run);
 /* ---- Pieces (page_read.c) ------------------------------------------------------------------- */
 
 void hn_page_legend(const hn_page *page); /* of the runs; nothing for one */
-/* <div class="scroll"><table><caption>; columns' heads follow from `heads`, ended by NULL. */
+/* <div class="scroll"><table><caption>; columns' heads follow from `heads`, ended by NULL; '|'
+ * before one: its column is text. */
 void hn_page_table_begin(hn_text *out, const char *caption, const char *const *heads);
 void hn_page_table_end(hn_text *out);
 void hn_page_table_number(hn_text *out, hn_figure figure);

@@ -58,7 +58,7 @@ static void data_cells_head(hn_text *out) {
             "<caption>$</caption>\n<thead><tr><th scope=\"col\" rowspan=\"2\">Cell</th>",
             caption, caption);
     for (int s = 0; s < 3; s++)
-        HN_HTML(out, "<th scope=\"colgroup\" colspan=\"3\">$</th>", splits[s]);
+        HN_HTML(out, "<th scope=\"colgroup\" colspan=\"3\" class=\"over\">$</th>", splits[s]);
     hn_html_raw(out, "</tr>\n<tr>");
     for (int s = 0; s < 3; s++)
         hn_html_raw(out, "<th scope=\"col\">Labelled</th><th scope=\"col\">Positives</th><th "
@@ -119,7 +119,7 @@ static void data_feature(hn_text *out, const json_t *feature) {
 
 static void data_features(hn_text *out, const json_t *features) {
     static const char *const heads[] = {
-        "Input",          "Kind",          "Side",          "Column",       "Distinct", "Width",
+        "Input",          "|Kind",         "|Side",         "|Column",      "Distinct", "Width",
         "Missing, train", "Missing, test", "Unseen, train", "Unseen, test", NULL};
     const json_t *feature;
     size_t i;

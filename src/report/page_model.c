@@ -114,7 +114,7 @@ void hn_page_san(const hn_page *page) {
         size_t i;
         if (hn_count(list) == 0) continue;
         run_heading(page, r, "");
-        hn_html_raw(page->out, "<div class=\"wide\">\n");
+        hn_html_raw(page->out, "<div class=\"flow\">\n");
         json_array_foreach(list, i, san) san_table(page, san);
         hn_html_raw(page->out, "</div>\n");
     }
@@ -201,7 +201,7 @@ void hn_page_gates(const hn_page *page) {
         size_t i;
         if (hn_count(list) == 0) continue;
         run_heading(page, r, "");
-        hn_html_raw(page->out, "<div class=\"wide\">\n");
+        hn_html_raw(page->out, "<div class=\"flow\">\n");
         json_array_foreach(list, i, gate) gate_map(page, gate);
         hn_html_raw(page->out, "</div>\n");
     }
@@ -294,7 +294,7 @@ void hn_page_features(const hn_page *page) {
                         "<p class=\"note\">The %d costliest of %d features are drawn; the data has "
                         "all.</p>\n",
                         (int)n, (int)all);
-        hn_html_raw(page->out, "<div class=\"wide\">\n");
+        hn_html_raw(page->out, "<div class=\"flow\">\n");
         features_bars(page, features, n);
         features_heat(page, r, features, n);
         hn_html_raw(page->out, "</div>\n");

@@ -140,7 +140,11 @@ void hn_page_table_begin(hn_text *out, const char *caption, const char *const *h
             "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"$\">\n<table>\n"
             "<caption>$</caption>\n<thead><tr>",
             caption, caption);
-    for (; *heads; heads++) HN_HTML(out, "<th scope=\"col\">$</th>", *heads);
+    for (; *heads; heads++)
+        if (**heads == '|')
+            HN_HTML(out, "<th scope=\"col\" class=\"text\">$</th>", *heads + 1);
+        else
+            HN_HTML(out, "<th scope=\"col\">$</th>", *heads);
     hn_html_raw(out, "</tr></thead>\n<tbody>\n");
 }
 

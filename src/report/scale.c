@@ -39,17 +39,29 @@ static double round_step(double step, int32_t *exponent) {
     return step;
 }
 
+/* How many multiples of the step lie within [low, high], and the first of them over the step. */
+static double count_ticks(double *first, double step, double low, double high) {
+    const double slack = 1e-9;
+    *first = ceil(low / step - slack);
+    return floor(high / step + slack) - *first + 1;
+}
+
 int32_t hn_ticks(double *ticks, int32_t *decimals, double low, double high, int32_t most) {
     *decimals = 0;
     if (!isfinite(low) || !isfinite(high) || !(high > low) || most < 2) return 0;
     if (most > HN_TICKS_MAX) most = HN_TICKS_MAX;
-    double step = (high - low) / (most - 1);
-    if (!(step > 1e-300) || !isfinite(step)) return 0;
-    int32_t exponent, n = 0;
-    step = round_step(step, &exponent);
+    const double least = (high - low) / most;
+    if (!(least > 1e-300) || !isfinite(high - low)) return 0;
+    int32_t exponent;
+    double first, step = round_step(least, &exponent), n = count_ticks(&first, step, low, high);
+    while (n > most) {
+        step = round_step(1.5 * step, &exponent);
+        n = count_ticks(&first, step, low, high);
+    }
     if (exponent < 0) *decimals = -exponent;
-    const double slack = 1e-9 * step, first = ceil((low - slack) / step);
-    for (double k = first; n < most && k * step <= high + slack; k++)
-        ticks[n++] = k * step == 0 ? 0 : k * step;
-    return n;
+    for (int32_t k = 0; k < (int32_t)n; k++) {
+        ticks[k] = (first + k) * step;
+        if (first + k == 0) ticks[k] = 0; /* never minus zero */
+    }
+    return (int32_t)n;
 }
