@@ -170,7 +170,8 @@ def test_config_prints_the_reference_and_a_resolved_config(hinet, tmp_path):
 
 def test_models_lists_the_models(hinet):
     text = hinet.text("models")
-    for name in ("hinet", "shared-bottom", "mmoe", "ple", "single", "mixed"):
+    for name in ("hinet", "shared-bottom", "mmoe", "ple", "single", "mixed", "hmoe", "cross-stitch", "star", "pepnet",
+                 "aitm", "m3oe", "hinet+"):
         assert name in text
     assert hinet.json("models")
 
