@@ -13,6 +13,10 @@ ROWS=${ROWS:-1M} AA=${AA:-20000} AB=${AB:-40000} ROLLOUT=${ROLLOUT:-2000}
 read -ra TRAIN <<<"${TRAIN:-}"
 read -ra RETRAIN <<<"${RETRAIN:---set train.epochs=1}"
 
+# Progress is for people; a log gets the headings only.
+quiet=()
+[ -t 2 ] || quiet=(--quiet)
+
 say() { printf '\n== %s (%ds)\n' "$*" $SECONDS; }
 helper() { python3 "$here/demo_online.py" "$@"; }
 
@@ -120,9 +124,9 @@ say "A platform of six scenarios, and its log of $ROWS impressions"
 
 say "The baseline: a model for each scenario"
 "$HINET" train "$out/data/config.yaml" --set model.name=single "${TRAIN[@]}" --out "$out/base" \
-    --json --quiet >"$out/train-base.json"
+    --json "${quiet[@]}" >"$out/train-base.json"
 say "HiNet: one model for all scenarios, on the same log"
-"$HINET" train "$out/data/config.yaml" "${TRAIN[@]}" --out "$out/hinet" --json --quiet \
+"$HINET" train "$out/data/config.yaml" "${TRAIN[@]}" --out "$out/hinet" --json "${quiet[@]}" \
     >"$out/train-hinet.json"
 put "$out/base/best.hn" current 1
 put "$out/hinet/best.hn" candidate 1
@@ -163,7 +167,7 @@ winner=$(helper winner "$out/abtest-ab.json")
     --set "model.name=$([ "$winner" = base ] && echo single || echo hinet)" \
     --set 'log.files=[log.csv, online.csv]' "${RETRAIN[@]}" \
     --set 'split={by: column, validation: "date == 20240116", test: "date == 20240117"}' \
-    --out "$out/next" --json --quiet >"$out/train-next.json"
+    --out "$out/next" --json "${quiet[@]}" >"$out/train-next.json"
 awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "date") d = i } NR == 1 || $d == 20240117' \
     "$out/data/online.csv" >"$out/data/online-test.csv"
 "$HINET" eval "$out/$winner/best.hn" "$out/data/online-test.csv" --json --quiet >"$out/eval-before.json"

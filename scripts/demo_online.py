@@ -56,6 +56,16 @@ def verdict(abtest):
 
 # ---- The report -----------------------------------------------------------------------------------
 
+LEGEND = """
+gain, from, to  what the experiment found: orders an impression in HiNet's arm over the baseline's, less one, and its 95 % interval.
+                The user is the unit. CUPED takes out how users differed before, by what each did in the A/A phase.
+p               how often chance alone would give a difference of this size.
+true gain       what no real platform knows: both models ranked the same requests, and the simulator's hidden truth says how many
+                orders each list is worth. s.e. is the standard error of having drawn these requests.
+covered         whether the interval holds the true gain.
+sample ratio    whether the arms have as many users as they should; below 0.001 something loses users, and nothing else counts.
+Everything else: docs/experiments.md."""
+
 
 def percent(x):
     return "-" if x is None else f"{100 * x:+.2f} %"
@@ -103,6 +113,7 @@ def print_ab(abtest, rows):
     table(lines)
     known = [row["covered"] for row in rows if row["covered"] is not None]
     print(f"\n{sum(known)} of {len(known)} intervals cover the true gain; 95 % of such intervals do.")
+    print(LEGEND)
 
 
 def versions_of(joined):

@@ -374,7 +374,7 @@ const cli_command cli_commands[] = {
             "zstd\n"
             "and patterns in quotes; memory does not grow with them. docs/experiments.md.\n",
         .example = "  hinet join 'exposures/*.zst' --event click=clicks.csv:30m \\\n"
-                   "    --event order=orders.jsonl:7d --out joined.csv\n",
+                   "    --event order=orders.jsonl:7d --complete --out joined.csv\n",
         .options = CLI_BIT(EVENT) | CLI_BIT(NOW) | CLI_BIT(SKEW) | CLI_BIT(COMPLETE) |
                    CLI_BIT(WITH_FEATURES) | CLI_BIT(COLUMNS) | CLI_BIT(RENAME) |
                    CLI_BIT(BAD_LINES) | CLI_BIT(OUT) | CLI_BIT(TEMP) | CLI_BIT(MEMORY) |

@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "online/stats.h"
 
-static const double mismatch_p = 0.001;
+static const double mismatch_p = 0.001, immature_share = 0.05; /* where a warning begins */
 
 typedef struct result {
     int32_t scope, arm; /* scope -1: all scenarios */
@@ -274,14 +274,19 @@ static json_t *ratio_json(const analysis *a) {
                      "expected_shares", expected, "users", counts);
 }
 
+static double share_immature(const analysis *a) {
+    return a->log.rows > 0 ? (double)a->log.immature / (double)a->log.rows : 0;
+}
+
 static json_t *report_json(const analysis *a) {
     return json_pack(
-        "{s:o, s:s, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:o, s:o}", "sample_ratio",
-        ratio_json(a), "layer", a->log.layer, "control", a->log.arms.names[a->control],
-        "confidence", a->confidence, "rows", (json_int_t)a->log.rows, "pre_rows",
-        (json_int_t)a->log.pre_rows, "rows_immature", (json_int_t)a->log.immature,
-        "rows_without_arm", (json_int_t)a->log.without_arm, "users", (json_int_t)a->users,
-        "users_in_several_arms", (json_int_t)a->removed, "cuped", (int)a->log.has_pre, "correction",
+        "{s:o, s:s, s:s, s:f, s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:b, s:s, s:o, s:o}",
+        "sample_ratio", ratio_json(a), "layer", a->log.layer, "control",
+        a->log.arms.names[a->control], "confidence", a->confidence, "rows", (json_int_t)a->log.rows,
+        "pre_rows", (json_int_t)a->log.pre_rows, "rows_immature", (json_int_t)a->log.immature,
+        "outcomes_missing", (int)(share_immature(a) > immature_share), "rows_without_arm",
+        (json_int_t)a->log.without_arm, "users", (json_int_t)a->users, "users_in_several_arms",
+        (json_int_t)a->removed, "cuped", (int)a->log.has_pre, "correction",
         "Holm over all comparisons", "arms", arms_json(a), "comparisons", results_json(a));
 }
 
@@ -294,6 +299,13 @@ static void describe_ratio(hn_text *text, const analysis *a) {
                     "that their shares give; something\nloses or doubles users of one arm. Find it "
                     "before believing anything below.\n",
                     a->ratio_p);
+    if (share_immature(a) > immature_share)
+        hn_text_add(
+            text,
+            "WARNING: OUTCOMES NOT KNOWN (of %.0f %% of the rows). While a window is open only "
+            "what happened is known, so that every\nrate below is too high. Join again with "
+            "--complete, and when most windows have passed.\n",
+            100 * share_immature(a));
     hn_text_add(text, "Users:");
     for (int32_t k = 0; k < a->log.arms.n; k++) {
         const int32_t arm = a->arms[k];
@@ -392,6 +404,9 @@ hn_status hn_abtest(hn_report **out, const char *const *files, size_t n_files,
         hn_text text = {0};
         describe(&text, a);
         if (a->mismatch) hn_say(run, HN_LOG_WARNING, "sample ratio mismatch, p = %.2g", a->ratio_p);
+        if (share_immature(a) > immature_share)
+            hn_say(run, HN_LOG_WARNING, "the outcomes of %.0f %% of the rows are not known yet",
+                   100 * share_immature(a));
         status = hn_report_create(out, report_json(a), &text, err);
     }
     free_analysis(a);

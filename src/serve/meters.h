@@ -7,20 +7,21 @@
 #include "base/report.h"
 
 /* X(symbol, name, type, help): one number each, without labels. */
-#define HN_METRIC_MAP(X)                                                                  \
-    X(ITEMS, "hinet_items_total", "counter", "Candidates and rows scored.")               \
-    X(MISSING, "hinet_missing_features_total", "counter",                                 \
-      "Features read from the store that were late or absent and got their default.")     \
-    X(UNKNOWN, "hinet_unknown_scenario_total", "counter",                                 \
-      "Requests whose scenario the model was not trained on.")                            \
-    X(FULL, "hinet_refused_queue_full_total", "counter",                                  \
-      "Requests refused at once with 503 because the queue was full.")                    \
-    X(HOPELESS, "hinet_refused_deadline_total", "counter",                                \
-      "Requests refused at once with 503 because they would have missed their deadline.") \
-    X(LATE, "hinet_expired_total", "counter",                                             \
-      "Requests whose deadline passed in the queue, answered 503 without being scored.")  \
-    X(OVERRUN, "hinet_overrun_total", "counter",                                          \
-      "Requests scored whose answer was ready only after their deadline.")                \
+#define HN_METRIC_MAP(X)                                                                       \
+    X(ITEMS, "hinet_items_total", "counter", "Candidates and rows scored.")                    \
+    X(MISSING, "hinet_missing_features_total", "counter",                                      \
+      "Columns that features read and neither request, store nor tables gave; they got their " \
+      "default.")                                                                              \
+    X(UNKNOWN, "hinet_unknown_scenario_total", "counter",                                      \
+      "Requests whose scenario the model was not trained on.")                                 \
+    X(FULL, "hinet_refused_queue_full_total", "counter",                                       \
+      "Requests refused at once with 503 because the queue was full.")                         \
+    X(HOPELESS, "hinet_refused_deadline_total", "counter",                                     \
+      "Requests refused at once with 503 because they would have missed their deadline.")      \
+    X(LATE, "hinet_expired_total", "counter",                                                  \
+      "Requests whose deadline passed in the queue, answered 503 without being scored.")       \
+    X(OVERRUN, "hinet_overrun_total", "counter",                                               \
+      "Requests scored whose answer was ready only after their deadline.")                     \
     X(GONE, "hinet_gone_total", "counter", "Requests whose client went away before the answer.")
 typedef enum hn_metric {
 #define X(symbol, name, type, help) HN_METRIC_##symbol,

@@ -226,6 +226,32 @@ static void a_mismatch_stands_first_and_is_no_failure(void **state) {
     hn_free(text);
 }
 
+/* A join of today's log knows what happened and not what did not. */
+static void open_windows_are_warned_of(void **state) {
+    (void)state;
+    hn_error err = {0};
+    for (int open = 3; open <= 9; open += 6) { /* 3 and 9 of 100 rows */
+        hn_report *report = NULL;
+        hn_text text = {0};
+        hn_text_add(&text, HEAD);
+        for (int u = 0; u < 100; u++)
+            hn_text_add(&text, "%d,%d,u%d,i,s,%s,%s,0,\n", u, u, u, u % 2 ? "a" : "b",
+                        u < open ? "" : "1");
+        const char *const path = write_log(text.text);
+        assert_ok(hn_abtest(&report, &path, 1, &(hn_abtest_options){0}, NULL, &err));
+        json_t *const json = json_loads(hn_report_json(report), 0, NULL);
+        assert_int_equal(json_integer_value(json_object_get(json, "rows_immature")), open);
+        assert_int_equal(json_is_true(json_object_get(json, "outcomes_missing")), open > 5);
+        assert_int_equal(
+            strncmp(hn_report_text(report), "WARNING: OUTCOMES NOT KNOWN (of 9 %", 35) == 0,
+            open > 5);
+        json_decref(json);
+        hn_report_free(report);
+        unlink(path);
+        hn_text_free(&text);
+    }
+}
+
 static void every_failed_allocation_is_survived(void **state) {
     (void)state;
     char *const text = lopsided();
@@ -255,6 +281,7 @@ int main(void) {
         cmocka_unit_test(holm_steps_down),
         cmocka_unit_test(bad_logs_are_refused_with_reasons),
         cmocka_unit_test(a_mismatch_stands_first_and_is_no_failure),
+        cmocka_unit_test(open_windows_are_warned_of),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
