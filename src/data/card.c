@@ -111,6 +111,20 @@ static json_t *cell_json(const hn_preparation *p, int32_t m, int32_t t, int32_t 
         "rate", rate_of(counts->positives[cell], counts->labelled[cell]));
 }
 
+/* Whether labels keep the order of the tasks that come after others. */
+static json_t *order_json(const hn_preparation *p) {
+    json_t *const order = json_array();
+    for (int32_t t = 0; t < p->counts.tasks; t++) {
+        const hn_config_task *const task = &p->config->tasks[t];
+        if (task->after)
+            json_array_append_new(order, json_pack("{s:s, s:s, s:I, s:I}", "task", task->name,
+                                                   "after", task->after, "without",
+                                                   (json_int_t)p->counts.without[t], "unlabelled",
+                                                   (json_int_t)p->counts.unlabelled[t]));
+    }
+    return order;
+}
+
 json_t *hn_preparation_card(const hn_preparation *p) {
     json_t *const features = json_array(), *const cells = json_array();
     for (int32_t c = 0; c < p->schema->n_columns; c++)
@@ -119,5 +133,6 @@ json_t *hn_preparation_card(const hn_preparation *p) {
         for (int32_t m = 0; m < p->counts.scenarios; m++)
             for (int32_t t = 0; t < p->counts.tasks; t++)
                 json_array_append_new(cells, cell_json(p, m, t, s));
-    return json_pack("{s:o, s:o, s:o}", "log", log_json(p), "features", features, "cells", cells);
+    return json_pack("{s:o, s:o, s:o, s:o}", "log", log_json(p), "features", features, "cells",
+                     cells, "order", order_json(p));
 }

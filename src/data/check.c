@@ -112,6 +112,25 @@ static void cells_text(hn_text *out, const json_t *cells) {
     hn_grid_render(grid, out);
 }
 
+/* Says nothing of labels that are in order. */
+static void order_text(hn_text *out, const json_t *order) {
+    size_t i;
+    const json_t *row;
+    json_array_foreach(order, i, row) {
+        const char *const task = words(row, "task"), *const after = words(row, "after");
+        if (whole(row, "without") > 0)
+            hn_text_add(out,
+                        "\n%s comes after %s, but %lld rows have it without: look at the labels\n",
+                        task, after, whole(row, "without"));
+        if (whole(row, "unlabelled") > 0)
+            hn_text_add(
+                out,
+                "\n%s comes after %s, but its label is empty in %lld rows without %s: it must "
+                "be 0 there, or %s is learned of chosen rows only\n",
+                task, after, whole(row, "unlabelled"), after, task);
+    }
+}
+
 hn_status hn_check(hn_report **out, const hn_config *config, const hn_run *run, hn_error *err) {
     *out = NULL;
     const hn_run defaults = hn_run_default();
@@ -126,5 +145,6 @@ hn_status hn_check(hn_report **out, const hn_config *config, const hn_run *run, 
     log_text(&text, json_object_get(card, "log"));
     features_text(&text, json_object_get(card, "features"));
     cells_text(&text, json_object_get(card, "cells"));
+    order_text(&text, json_object_get(card, "order"));
     return hn_report_create(out, card, &text, err);
 }

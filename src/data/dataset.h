@@ -41,7 +41,9 @@ void hn_dataset_close(hn_dataset *dataset);
  * {log: {rows, bad, filtered, other_scenario, duplicates, bytes, bad_examples: [text]},
  *  features: [{name, feature, kind, column, side, cardinality, width, table, table_rows,
  *    missing: {train, validation, test}, unseen: {…}}]   shares of rows (of lists' values),
- *  cells: [{scenario, task, split, rows, labelled, positives, rate}]} */
+ *  cells: [{scenario, task, split, rows, labelled, positives, rate}],
+ *  order: [{task, after, without, unlabelled}]}: of tasks with `after`, rows where the earlier
+ *  one did not happen but this one did, or has no label. */
 hn_status hn_data_check(json_t **out, const hn_config *config, hn_pool *pool, const hn_run *run,
                         hn_error *err);
 /* Encodes all rows of `files` (or the config's log) with an existing schema and calls

@@ -11,6 +11,9 @@ typedef struct hn_fit_counts {
     uint64_t *rows;      /* [HN_SPLITS][M] */
     uint64_t *labelled;  /* [HN_SPLITS][M][T] rows with a present label */
     uint64_t *positives; /* [HN_SPLITS][M][T] */
+    /* Rows of all splits where the task that this one comes after (`after`) did not happen:
+     * those that have this one all the same, and those without its label. [T] */
+    uint64_t *without, *unlabelled;
     /* Training rows without a positive label: their number and Σ 1/rate at which such rows
      * were kept. [M] */
     double *negatives, *negatives_before;

@@ -9,6 +9,8 @@ void hn_fit_counts_free(hn_fit_counts *counts) {
     hn_free(counts->rows);
     hn_free(counts->labelled);
     hn_free(counts->positives);
+    hn_free(counts->without);
+    hn_free(counts->unlabelled);
     hn_free(counts->negatives);
     hn_free(counts->negatives_before);
     for (int32_t t = 0; counts->table_rows && t < counts->tables; t++)
@@ -34,17 +36,29 @@ hn_status hn_fit_counts_create(hn_fit *fit, hn_error *err) {
     counts->rows = hn_alloc_zero(HN_SPLITS * m, sizeof *counts->rows);
     counts->labelled = hn_alloc_zero(HN_SPLITS * m * t, sizeof *counts->labelled);
     counts->positives = hn_alloc_zero(HN_SPLITS * m * t, sizeof *counts->positives);
+    counts->without = hn_alloc_zero(t, sizeof *counts->without);
+    counts->unlabelled = hn_alloc_zero(t, sizeof *counts->unlabelled);
     counts->negatives = hn_alloc_zero(m, sizeof *counts->negatives);
     counts->negatives_before = hn_alloc_zero(m, sizeof *counts->negatives_before);
     const int32_t tables = fit->schema->config->n_tables;
     counts->table_rows = hn_alloc_zero((size_t)tables, sizeof *counts->table_rows);
     fit->table_first = hn_alloc_zero((size_t)tables, sizeof *fit->table_first);
-    if (!counts->rows || !counts->labelled || !counts->positives || !counts->negatives ||
-        !counts->negatives_before || !counts->table_rows || !fit->table_first)
+    if (!counts->rows || !counts->labelled || !counts->positives || !counts->without ||
+        !counts->unlabelled || !counts->negatives || !counts->negatives_before ||
+        !counts->table_rows || !fit->table_first)
         return hn_no_memory(err, "counts of cells");
     counts->tables = tables;
     for (int32_t i = 0; i < tables; i++) HN_TRY(create_table(fit, i, err));
     return HN_OK;
+}
+
+/* A row's labels against the order of its tasks. */
+static void count_order(hn_fit_counts *counts, const int32_t *after, const uint8_t *labels) {
+    for (int32_t t = 0; t < counts->tasks; t++) {
+        if (after[t] == 0 || labels[after[t] - 1] != 0) continue;
+        counts->without[t] += labels[t] == 1;
+        counts->unlabelled[t] += labels[t] == HN_LABEL_ABSENT;
+    }
 }
 
 hn_status hn_fit_add_cells(hn_fit *fit, hn_fit_part *part, const hn_fit_block *block,
@@ -59,6 +73,7 @@ hn_status hn_fit_add_cells(hn_fit *fit, hn_fit_part *part, const hn_fit_block *b
         const uint8_t *const labels = rows->labels + (size_t)i * tasks;
         bool positive = false;
         counts->rows[cell]++;
+        count_order(counts, fit->schema->config->model.after, labels);
         for (size_t t = 0; t < tasks; t++) {
             counts->labelled[cell * tasks + t] += labels[t] != HN_LABEL_ABSENT;
             counts->positives[cell * tasks + t] += labels[t] == 1;
