@@ -6,7 +6,7 @@ set -eu
 packages="gcc clang cmake ninja-build make pkg-config libdnnl-dev libfyaml-dev libjansson-dev libyajl-dev
 libxxhash-dev libzstd-dev zlib1g-dev libcmocka-dev python3 python3-venv valgrind clang-format
 clang-tidy libclang-rt-14-dev libmicrohttpd-dev libhiredis-dev libcurl4-openssl-dev redis-server prometheus curl
-zstd"
+zstd wrk"
 
 if ! command -v dpkg >/dev/null || ! command -v apt-get >/dev/null; then
     echo "This system has no apt-get; install what corresponds to:" $packages >&2

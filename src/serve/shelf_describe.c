@@ -4,9 +4,11 @@
 static json_t *describe_version(hn_shelf *shelf, int32_t model, bool previous) {
     const hn_model_version *const v = hn_shelf_acquire(shelf, model, previous);
     if (!v) return json_null();
-    json_t *const json =
-        json_pack("{s:s, s:I, s:i}", "version", v->version, "loaded_ms", (json_int_t)v->loaded_ms,
-                  "scenarios", (int)v->bundle->config->scenario.names.n);
+    json_t *const json = json_pack(
+        "{s:s, s:I, s:i, s:b, s:b, s:I}", "version", v->version, "loaded_ms",
+        (json_int_t)v->loaded_ms, "scenarios", (int)v->bundle->config->scenario.names.n,
+        "calibrated", v->bundle->calibration != NULL, "profile", v->bundle->profile != NULL,
+        "golden_rows", (json_int_t)json_array_size(json_object_get(v->bundle->golden, "rows")));
     hn_shelf_release(shelf, v);
     return json;
 }

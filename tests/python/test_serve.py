@@ -238,6 +238,7 @@ def test_a_refused_version_is_told(server, folder, rows):
         assert json.loads(server.ask("POST", "/v1/rank", request_of(rows))[2])["version"] == serving
         model = json.loads(server.admin("GET", "/admin/models")[1])["models"][0]
         assert model["current"]["version"] == serving and model["refused"][-1]["version"] == "99"
+        assert model["current"]["calibrated"] and model["current"]["profile"] and model["current"]["golden_rows"] > 0
     finally:
         broken.unlink()
     assert server.admin("POST", "/admin/models/default/reload")[0] == 200
@@ -327,6 +328,18 @@ def test_curl(server, rows):
          "--data-binary", json.dumps(request_of(rows)), f"http://127.0.0.1:{server.port}/v1/rank"],
         capture_output=True, check=True)
     assert b"00-0af7651916cd43dd8448eb211c80319c-" in done.stdout
+
+
+def test_wrk(server, rows, tmp_path):
+    """A load generator of others: no request fails, no socket breaks."""
+    if not shutil.which("wrk"):
+        pytest.skip("wrk is not installed (Debian: wrk)")
+    script = tmp_path / "post.lua"
+    script.write_text(f"wrk.method = 'POST'\nwrk.body = [==[{json.dumps(request_of(rows))}]==]\n")
+    done = subprocess.run(["wrk", "-t1", "-c8", "-d1s", "--timeout", "20s", "-s", script, f"http://127.0.0.1:{server.port}/v1/rank"],
+                          capture_output=True, text=True, check=True)
+    assert int(done.stdout.split(" requests in ")[0].split()[-1]) > 20, done.stdout
+    assert "Non-2xx" not in done.stdout and "Socket errors" not in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("binary", [False, True])
