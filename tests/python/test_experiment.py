@@ -1,0 +1,443 @@
+"""hinet experiment, end to end on a small simulated platform: the grid, what is and is not run again,
+kill -9 and going on, Ctrl-C, failures, the search; and the table's statistics against NumPy, SciPy,
+scikit-learn and statsmodels, from the result lines and the files of scores."""
+
+import csv
+import io
+import json
+import math
+import os
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pack
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+from statsmodels.stats.multitest import multipletests
+
+SMALL = """
+set:
+  train: {epochs: 2, batch: 512, patience: 0, keep_optimizer: false}
+  model: {experts: 2, expert_units: [16, 8], bottom_units: [8], task_units: [8], tower_units: [8]}
+"""
+
+
+class Lab:
+    """A platform, and experiments on it."""
+
+    def __init__(self, hinet, folder):
+        self.hinet, self.folder = hinet, folder
+        hinet("simulate", "--rows", 20000, "--seed", 5, "--out", folder / "platform", "--quiet")
+
+    def write(self, name, text):
+        path = self.folder / f"{name}.yaml"
+        path.write_text("base: {sim: platform/config.yaml}\n" + text)
+        return path
+
+    def args(self, path, *more):
+        return ["experiment", path, "--out", self.folder / path.stem, "--jobs", 2, *more]
+
+    def run(self, path, *more):
+        return self.hinet.json(*self.args(path, *more))
+
+    def lines(self, path, **having):
+        lines = [json.loads(line) for line in (self.folder / path.stem / "results.jsonl").read_text().splitlines()]
+        return [line for line in lines if all(line[key] == value for key, value in having.items())]
+
+
+@pytest.fixture(scope="module")
+def lab(hinet, tmp_path_factory):
+    return Lab(hinet, tmp_path_factory.mktemp("lab"))
+
+
+GRID = SMALL + """
+models:
+  hinet: {}
+  mmoe: {}
+  ple: {}
+  wide towers: {like: hinet, set: {model.tower_units: [16]}}
+seeds: [1, 4, 6]
+"""
+
+
+@pytest.fixture(scope="module")
+def grid(lab):
+    path = lab.write("grid", GRID)
+    return path, lab.run(path)
+
+
+def rows_of(table):
+    return {row["name"]: row for row in table["data"][0]["models"]}
+
+
+# ---- The grid -------------------------------------------------------------------------------------
+
+def test_every_model_and_seed_has_a_result(lab, grid):
+    path, table = grid
+    lines = lab.lines(path)
+    assert {(line["model"], line["seed"]) for line in lines} == {
+        (m, s) for m in ("hinet", "mmoe", "ple", "wide towers") for s in (1, 4, 6)}
+    assert len(lines) == len({line["key"] for line in lines}) == 12
+    assert table["failed"] == []
+    for line in lines:
+        assert line["status"] == "done" and line["kind"] == "run" and line["version"] and line["finished"]
+        assert line["seconds"] > 0 and line["memory_bytes"] > 0 and line["parameters"] > 0
+        assert {"auc", "gauc", "log_loss", "calibration", "rows", "positives"} <= set(line["test"]["cells"][0])
+    row = rows_of(table)["wide towers"]
+    assert row["network"] == "hinet" and "model.tower_units=[16]" in row["set"]
+
+
+def test_a_run_is_what_train_gives(lab, grid):
+    """The same figures, bit for bit, as the command by hand."""
+    path, _ = grid
+    line = lab.lines(path, model="mmoe", seed=4)[0]
+    sets = [word for option in line["set"] for word in ("--set", option)]
+    report = lab.hinet.json("train", lab.folder / "platform" / "config.yaml", *sets, "--set", "train.seed=4",
+                            "--out", lab.folder / "by-hand", "--quiet")
+    assert report["test"] == line["test"] and report["validation"] == line["validation"]
+
+
+def test_means_ranks_and_files(lab, grid):
+    path, table = grid
+    data = table["data"][0]
+    for name, row in rows_of(table).items():
+        lines = lab.lines(path, model=name)
+        means = [line["test"]["mean"]["auc"] for line in lines]
+        assert row["auc"]["mean"] == pytest.approx(np.mean(means), abs=1e-12)
+        assert row["auc"]["sd"] == pytest.approx(np.std(means, ddof=1), abs=1e-12)
+        for c, cell in enumerate(row["cells"]):
+            values = [line["test"]["cells"][c]["auc"] for line in lines]
+            if None not in values:
+                assert cell["auc"]["mean"] == pytest.approx(np.mean(values), abs=1e-12)
+    order = sorted(rows_of(table).values(), key=lambda row: -row["auc"]["mean"])
+    assert [row["rank"] for row in order] == [1, 2, 3, 4]
+    folder = lab.folder / path.stem
+    assert json.loads((folder / "table.json").read_text()) == table
+    found = list(csv.DictReader(io.StringIO((folder / "table.csv").read_text())))
+    assert len(found) == 4 * (len(data["cells"]) + 1)
+    mean = next(row for row in found if row["model"] == "ple" and row["scenario"] == "mean")
+    assert float(mean["auc"]) == pytest.approx(rows_of(table)["ple"]["auc"]["mean"], abs=1e-9)
+    text, markdown = (folder / "table.txt").read_text(), (folder / "table.md").read_text()
+    for name, row in rows_of(table).items():
+        assert name in text and f"{row['auc']['mean']:.4f}" in text and f"| {name} |" in markdown
+    widths = {line.count("|") for line in markdown.splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+    latex = (folder / "table.tex").read_text()
+    rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 5 and len({line.count("&") for line in rows}) == 1
+    for form, name in (("text", "table.txt"), ("csv", "table.csv"), ("markdown", "table.md"), ("latex", "table.tex")):
+        assert lab.hinet.text(*lab.args(path, "--format", form, "--quiet")) == (folder / name).read_text()
+
+
+def test_differences_are_student_t_with_holm(lab, grid):
+    path, table = grid
+    first = {line["seed"]: line["test"] for line in lab.lines(path, model="hinet")}
+    found, raw = [], []
+    for name, row in rows_of(table).items():
+        if name == "hinet":
+            assert "difference" not in row
+            continue
+        other = {line["seed"]: line["test"] for line in lab.lines(path, model=name)}
+        d = np.array([other[s]["mean"]["auc"] - first[s]["mean"]["auc"] for s in first])
+        test = stats.ttest_1samp(d, 0)
+        low, high = test.confidence_interval(0.95)
+        got = row["difference"]
+        assert got["n"] == 3 and got["method"] == "t over seeds"
+        assert [got["mean"], got["low"], got["high"], got["p"]] == pytest.approx(
+            [d.mean(), low, high, test.pvalue], rel=1e-9, abs=1e-14)
+        cell = np.array([other[s]["cells"][0]["auc"] - first[s]["cells"][0]["auc"] for s in first])
+        assert row["cells"][0]["difference"]["p"] == pytest.approx(stats.ttest_1samp(cell, 0).pvalue, rel=1e-9)
+        found.append(got["p_holm"])
+        raw.append(got["p"])
+    assert found == pytest.approx(multipletests(raw, method="holm")[1], rel=1e-12)
+
+
+# ---- What is run again ----------------------------------------------------------------------------
+
+def test_what_is_done_is_not_run_again(lab, grid):
+    path, table = grid
+    before = lab.lines(path)
+    assert lab.run(path) == table
+    assert lab.lines(path) == before
+
+
+def test_a_changed_config_is_run_and_the_old_one_is_kept(lab, grid):
+    path, table = grid
+    before = lab.lines(path)
+    changed = lab.run(lab.write("grid", GRID.replace("tower_units: [16]", "tower_units: [24]")))
+    now = lab.lines(path)
+    assert now[: len(before)] == before and len(now) == len(before) + 3
+    assert {line["model"] for line in now[len(before):]} == {"wide towers"}
+    assert rows_of(changed)["wide towers"] != rows_of(table)["wide towers"]
+    assert rows_of(changed)["mmoe"]["cells"] == rows_of(table)["mmoe"]["cells"]
+    assert lab.run(lab.write("grid", GRID)) == table
+    assert lab.lines(path) == now
+
+
+def test_changed_data_are_run(lab, hinet, tmp_path):
+    other = Lab(hinet, tmp_path)
+    path = other.write("d", SMALL + "models: [shared-bottom]\n")
+    other.run(path)
+    log = tmp_path / "platform" / "log.csv"
+    os.utime(log, (1, 1))  # another time, the same content
+    other.run(path)
+    assert len(other.lines(path)) == 1
+    header, *rows = log.read_text().splitlines()
+    log.write_text("\n".join([header, *rows[:-1000]]) + "\n")
+    other.run(path)
+    assert len({line["key"] for line in other.lines(path)}) == 2
+
+
+# ---- Stops ----------------------------------------------------------------------------------------
+
+LONGER = SMALL.replace("epochs: 2", "epochs: 8") + "models: [hinet, shared-bottom]\nseeds: 2\n"
+
+
+def figures(table):
+    """The table without what a clock has measured."""
+    for data in table["data"]:
+        for row in data["models"]:
+            for key in ("seconds", "memory_bytes"):
+                row.pop(key)
+    return {key: value for key, value in table.items() if key not in ("experiment",)}
+
+
+def start(lab, path, *more):
+    return subprocess.Popen([lab.hinet.path, *map(str, lab.args(path, *more)), "--quiet"],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def children_of(pid):
+    done = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, check=False)
+    return [int(line) for line in done.stdout.split()]
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def begun(lab, path):
+    """A training has got somewhere."""
+    return any(f.stat().st_size > 0 for f in (lab.folder / path.stem / "runs").glob("*/history.jsonl"))
+
+
+def test_kill_minus_nine_and_going_on_gives_the_same_table(lab):
+    undisturbed = lab.run(lab.write("undisturbed", LONGER))
+    path = lab.write("killed", LONGER)
+    for _ in range(2):
+        process = start(lab, path)
+        wait_for(lambda: process.poll() is not None or (children_of(process.pid) and begun(lab, path)))
+        time.sleep(0.2)
+        children = children_of(process.pid)
+        process.kill()
+        process.communicate()
+        wait_for(lambda: all(map(is_gone, children)))  # nobody is left behind
+    assert figures(lab.run(path)) == figures(undisturbed)
+    assert len(lab.lines(path, status="done")) == 4 and not lab.lines(path, status="failed")
+
+
+def test_killed_children_too(lab):
+    """Everything at once, as a power cut: nothing has had time to write a checkpoint."""
+    path = lab.write("cut", LONGER.replace("seeds: 2", "seeds: 1"))
+    process = start(lab, path)
+    wait_for(lambda: children_of(process.pid) and begun(lab, path))
+    children = children_of(process.pid)
+    for pid in (process.pid, *children):
+        os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    results = lab.folder / "cut" / "results.jsonl"
+    with open(results, "a", encoding="ascii") as file:
+        file.write('{"kind":"run","key":"x","sta')  # a line that was cut
+    table = lab.run(path)
+    assert table["failed"] == []
+    lines = [json.loads(line) for line in (lab.folder / "undisturbed" / "results.jsonl").read_text().splitlines()]
+    reference = {line["model"]: line["test"] for line in lines if line["seed"] == 1}
+    assert {line["model"]: line["test"] for line in lab.lines(path)} == reference
+
+
+def test_ctrl_c_stops_in_order_and_ends_with_130(lab):
+    path = lab.write("stopped", LONGER.replace("epochs: 8", "epochs: 200"))
+    process = start(lab, path)
+    wait_for(lambda: children_of(process.pid) and begun(lab, path))
+    children = children_of(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130 and b"the same command goes on" in message
+    assert all(map(is_gone, children))
+    assert list((lab.folder / "stopped" / "runs").glob("*/checkpoint.hn"))
+    assert not lab.lines(path)
+
+
+def test_two_at_a_time_in_one_folder_are_refused(lab):
+    path = lab.write("twice", LONGER.replace("epochs: 8", "epochs: 200"))
+    process = start(lab, path)
+    wait_for(lambda: children_of(process.pid))
+    lab.hinet.fails(1, "another hinet experiment is at work there", *lab.args(path))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+# ---- Failures -------------------------------------------------------------------------------------
+
+def test_a_failing_model_is_told_and_stops_nobody(lab):
+    path = lab.write("failing", SMALL + """
+models:
+  shared-bottom: {}
+  wild: {model: shared-bottom, set: {train.rate: 100, train.optimizer: sgd, train.embedding_scale: 100}}
+  mmoe: {}
+""")
+    table = lab.run(path)
+    assert [(f["model"], f["seed"]) for f in table["failed"]] == [("wild", 1)]
+    assert table["failed"][0]["error"]
+    rows = rows_of(table)
+    assert rows["wild"]["failed"] == 1 and rows["wild"]["rank"] is None and rows["mmoe"]["done"] == 1
+    assert table["failed"][0]["error"] in (lab.folder / "failing" / "table.txt").read_text()
+    assert lab.lines(path, status="failed")[0]["error"] == table["failed"][0]["error"]
+    lab.run(path)  # it is tried again, the others are not
+    assert len(lab.lines(path, status="failed")) == 2 and len(lab.lines(path, status="done")) == 2
+
+
+def test_wrong_options_are_told_before_anything_runs(lab):
+    for text, words in (
+            ("models: {hinet: {}, mine: {like: hinet, set: {model.expert: 3}}}", "mine, seed 1: --set"),
+            ("models: {hinet: {}, mine: {like: hinet, set: {model.expert: 3}}}", 'did you mean "experts"?'),
+            ("models: {hinet: {set: {train.rate: fast}}}", "train.rate"),
+            ("models: [hinet]\nsearch: {train.rate: [1, 200]}", "train.rate")):
+        path = lab.write("wrong", SMALL + text)
+        lab.hinet.fails(78, words, *lab.args(path, "--search"))
+        assert not list((lab.folder / "wrong").glob("runs/*"))
+    lab.hinet.fails(2, "did you mean markdown?", *lab.args(path, "--format", "markdwn"))
+
+
+# ---- One seed: the bootstrap ------------------------------------------------------------------------
+
+def read_scores(path):
+    sections = pack.read_pack(path, b"SCOR")
+    scenarios, tasks, stride = (int(n) for n in sections["scores/shape"])
+    record = np.dtype([("user", "<u8"), ("weight", "<f4"), ("logit", "<f4", tasks), ("scenario", "<u2"),
+                       ("label", "u1", tasks)])
+    assert record.itemsize == stride
+    return scenarios, tasks, np.frombuffer(sections["scores/rows"], record)
+
+
+def weighted_auc(logits, labels, weights):
+    """scikit-learn's, but quick enough for a bootstrap."""
+    _, group = np.unique(logits, return_inverse=True)
+    up = np.bincount(group, weights * (labels == 1))
+    down = np.bincount(group, weights * (labels == 0))
+    pairs = up.sum() * down.sum()
+    return (up * (np.cumsum(down) - down / 2)).sum() / pairs if pairs > 0 else math.nan
+
+
+def cell_aucs(rows, scenarios, tasks, weights, auc=weighted_auc):
+    aucs = []
+    for s in range(scenarios):
+        for t in range(tasks):
+            mine = (rows["scenario"] == s) & (rows["label"][:, t] < 2)
+            aucs.append(auc(rows["logit"][mine, t], rows["label"][mine, t], weights[mine]))
+    return np.array(aucs)
+
+
+def sklearn_auc(logits, labels, weights):
+    return roc_auc_score(labels, logits, sample_weight=weights) if len(set(labels)) == 2 else math.nan
+
+
+def test_with_one_seed_the_interval_is_by_user(lab, grid):
+    path = lab.write("one", GRID.replace("[1, 4, 6]", "[4]"))
+    table = lab.run(path)
+    keys = {line["model"]: line["key"] for line in lab.lines(path)}
+    first, other = (read_scores(lab.folder / "one" / "runs" / keys[name] / "test.scores") for name in ("hinet", "mmoe"))
+    scenarios, tasks, a = first
+    b = other[2]
+    assert (a["user"] == b["user"]).all() and (a["label"] == b["label"]).all()
+    line = lab.lines(path, model="hinet")[0]
+    ones = np.ones(len(a))
+    cells = [cell["auc"] for cell in line["test"]["cells"]]
+    mine = cell_aucs(a, scenarios, tasks, ones, sklearn_auc)
+    assert [c for c in cells if c is not None] == pytest.approx(mine[~np.isnan(mine)], abs=1e-9)
+    got = rows_of(table)["mmoe"]["difference"]
+    assert got["method"] == "bootstrap by user"
+    assert got["mean"] == pytest.approx(np.nanmean(cell_aucs(b, scenarios, tasks, ones) - mine), abs=1e-9)
+    users, unit = np.unique(a["user"], return_inverse=True)
+    assert got["n"] == len(users)
+    rng, samples = np.random.default_rng(1), []
+    for _ in range(200):
+        times = np.bincount(rng.integers(0, len(users), len(users)), minlength=len(users)).astype(float)[unit]
+        samples.append(np.nanmean(cell_aucs(b, scenarios, tasks, times) - cell_aucs(a, scenarios, tasks, times)))
+    width = np.subtract(*np.quantile(samples, [0.975, 0.025]))
+    assert got["high"] - got["low"] == pytest.approx(width, rel=0.25)
+    assert got["low"] == pytest.approx(np.quantile(samples, 0.025), abs=0.2 * width)
+    assert lab.run(path) == table  # and it is the same every time
+
+
+# ---- The search -------------------------------------------------------------------------------------
+
+SEARCH = SMALL.replace("epochs: 2", "epochs: 4") + """
+models:
+  shared-bottom: {}
+  mmoe: {search: {model.experts: {integer: [1, 4]}}}
+  small: {like: mmoe, set: {model.tower_units: [4]}}
+seeds: [1]
+search:
+  train.rate: {log: [0.0003, 0.01]}
+trials: 4
+"""
+
+
+def check_search(lab, path, table):
+    assert [s["model"] for s in table["search"]] == ["shared-bottom", "mmoe"]
+    for search in table["search"]:
+        assert search["epochs"] == [1, 2, 4]
+        reached = sorted(len(trial["metric"]) for trial in search["trials"])
+        assert reached == [1, 1, 2, 3]
+        firsts = [trial["metric"][0] for trial in search["trials"]]
+        assert {t["trial"] for t in search["trials"] if len(t["metric"]) > 1} == set(np.argsort(firsts)[-2:])
+        assert len(search["trials"][search["best"]]["metric"]) == 3
+        assert all(t["metric"] == sorted(t["metric"]) for t in search["trials"])  # the best so far
+        best = search["trials"][search["best"]]["set"]
+        assert rows_of(table)[search["model"]]["set"] == best
+    small = rows_of(table)["small"]["set"]
+    assert [o for o in small if not o.startswith("model.tower_units=[4]")] == rows_of(table)["mmoe"]["set"]
+    # The trials' lines know nothing of the test split.
+    trials = lab.lines(path, kind="trial")
+    assert trials and not any("test" in line for line in trials)
+
+
+def test_the_search_is_the_same_however_it_goes(lab):
+    path = lab.write("search", SEARCH)
+    table = lab.run(path, "--search")
+    check_search(lab, path, table)
+    before = lab.lines(path)
+    assert lab.run(path, "--search") == table and lab.lines(path) == before
+    # One at a time, and killed on the way.
+    other = lab.write("search-killed", SEARCH)
+    for _ in range(3):
+        process = start(lab, other, "--search")
+        time.sleep(1)
+        process.kill()
+        process.communicate()
+    again = lab.hinet.json("experiment", other, "--out", lab.folder / "search-killed", "--jobs", 1, "--search")
+    assert figures(again) == figures(table)
+
+
+def test_more_trials_add_to_those_that_were(lab):
+    path = lab.write("search", SEARCH.replace("trials: 4", "trials: 6"))
+    before = {line["key"] for line in lab.lines(path, kind="trial", until=1)}
+    lab.run(path, "--search")
+    after = [line["key"] for line in lab.lines(path, kind="trial", until=1)]
+    assert len(before) == 8 and len(after) == 12 and before < set(after)
