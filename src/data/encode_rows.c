@@ -81,8 +81,9 @@ static hn_status reserve(hn_encoded *out, const hn_schema *schema, const row_sha
         HN_TRY(make_absent(b, schema, err));
     }
     HN_TRY(grow_carried(b, n, n * (size_t)schema->layout.tasks, err));
-    HN_TRY(hn_grow(&b->id, &b->ids, n * shape->ids, sizeof *b->id, err));
-    HN_TRY(hn_grow(&b->value, &b->values, n * shape->values, sizeof *b->value, err));
+    /* one more than needed: a pointer into no memory is none, whatever is added to it */
+    HN_TRY(hn_grow(&b->id, &b->ids, n * shape->ids + 1, sizeof *b->id, err));
+    HN_TRY(hn_grow(&b->value, &b->values, n * shape->values + 1, sizeof *b->value, err));
     return hn_grow(&b->list_begin, &b->begins, n * shape->lists + 1, sizeof *b->list_begin, err);
 }
 
