@@ -55,18 +55,24 @@ static int32_t count_leaves(const hn_node *node) {
     return n;
 }
 
-static hn_status add_leaves(hn_strings *out, hn_config_reader *reader, const hn_node *node,
+enum { PATH_MAX_BYTES = 500 };
+
+static hn_status check_path(const hn_strings *set, hn_config_reader *reader, const hn_node *node,
                             const char *path) {
-    if (node->kind == HN_NODE_MAPPING && node->first != NULL) {
-        for (const hn_node *child = node->first; child != NULL; child = child->next) {
-            hn_text below = {0};
-            char *kept = NULL;
-            hn_text_add(&below, "%s%s%s", path, path[0] != '\0' ? "." : "", child->key);
-            HN_TRY(keep_text(&kept, reader, &below));
-            HN_TRY(add_leaves(out, reader, child, kept));
-        }
-        return HN_OK;
-    }
+    const size_t n = strlen(path);
+    if (n > PATH_MAX_BYTES || node->key[0] == '\0' || strchr(path, '=') != NULL)
+        return hn_config_fail(reader, node->key_place,
+                              "found the key \"%.80s\"; expected a key path as in train.rate",
+                              node->key);
+    for (int32_t i = 0; i < set->n; i++)
+        if (strncmp(set->items[i], path, n) == 0 && set->items[i][n] == '=')
+            return hn_config_fail(reader, node->key_place, "found %.200s twice; expected it once",
+                                  path);
+    return HN_OK;
+}
+
+static hn_status add_leaf(hn_strings *out, hn_config_reader *reader, const hn_node *node,
+                          const char *path) {
     hn_text text = {0};
     hn_text_add(&text, "%s=", path);
     add_value(&text, node);
@@ -75,19 +81,29 @@ static hn_status add_leaves(hn_strings *out, hn_config_reader *reader, const hn_
     return HN_OK;
 }
 
+/* Of a mapping that is not empty; `path` is the mapping's, "" of the whole. */
+static hn_status add_leaves(hn_strings *out, hn_config_reader *reader, const hn_node *mapping,
+                            const char *path) {
+    for (const hn_node *node = mapping->first; node != NULL; node = node->next) {
+        hn_text text = {0};
+        char *below = NULL;
+        hn_text_add(&text, "%s%s%s", path, path[0] != '\0' ? "." : "", node->key);
+        HN_TRY(keep_text(&below, reader, &text));
+        HN_TRY(check_path(out, reader, node, below));
+        const bool leaf = node->kind != HN_NODE_MAPPING || node->first == NULL;
+        HN_TRY(leaf ? add_leaf(out, reader, node, below) : add_leaves(out, reader, node, below));
+    }
+    return HN_OK;
+}
+
 static hn_status read_sets(hn_config_reader *reader, const hn_option *option, hn_node *node,
                            void *object) {
     hn_strings strings = {0};
     if (node->kind != HN_NODE_MAPPING) return hn_config_mismatch(reader, option, node);
-    for (const hn_node *child = node->first; child != NULL; child = child->next)
-        if (child->key[0] == '\0' || strchr(child->key, '=') != NULL)
-            return hn_config_fail(reader, child->key_place,
-                                  "found the key \"%.80s\"; expected a key path as in train.rate",
-                                  child->key);
     strings.items =
         hn_arena_alloc(reader->arena, (size_t)count_leaves(node) + 1, sizeof *strings.items);
     if (strings.items == NULL) return hn_no_memory(reader->err, "the config's values");
-    if (node->first != NULL) HN_TRY(add_leaves(&strings, reader, node, ""));
+    HN_TRY(add_leaves(&strings, reader, node, ""));
     memcpy(field_of(option, object), &strings, sizeof strings);
     return HN_OK;
 }
@@ -98,7 +114,7 @@ static void print_sets(hn_text *text, const hn_option *option, const void *objec
     hn_text_add(text, " {");
     for (int32_t i = 0; i < strings->n; i++) {
         const char *const equals = strchr(strings->items[i], '=');
-        char key[1000];
+        char key[PATH_MAX_BYTES + 1];
         snprintf(key, sizeof key, "%.*s", (int)(equals - strings->items[i]), strings->items[i]);
         hn_text_add(text, i > 0 ? ", " : "");
         hn_yaml_scalar(text, key);

@@ -130,6 +130,8 @@ static const struct {
     {"base: x.yaml\nmodels: {hinet: {}, a: {like: hinet, search: {x: [0, 1]}}}", "beside `like`"},
     {"base: x.yaml\nmodels: {}", "found 0 entries"},
     {M "set: [a]", "set: found a list"},
+    {M "set: {a: {b: 1}, a.b: 2}", "3:18: set: found a.b twice"},
+    {M "set: {a: {b=c: 1}}", "found the key \"b=c\""},
     {M "set: {a=b: 1}", "found the key \"a=b\""},
     {M "search: {train.rate: [1, 0]}", "search.train.rate.linear: found a list"},
     {M "search: {train.rate: {log: [0, 1]}}", "log: found a range from 0"},
