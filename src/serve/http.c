@@ -86,8 +86,8 @@ static void add_headers(struct MHD_Response *response, const request *r) {
         hn_trace_continue(value, e->trace, &r->http->random);
         MHD_add_response_header(response, "traceparent", value);
     }
-    if (e->retry_seconds > 0) {
-        snprintf(value, sizeof value, "%d", (int)e->retry_seconds);
+    if (e->retry_seconds > 0 || e->status == 503) {
+        snprintf(value, sizeof value, "%d", e->retry_seconds > 0 ? (int)e->retry_seconds : 1);
         MHD_add_response_header(response, "Retry-After", value);
     }
     if (e->allow) MHD_add_response_header(response, "Allow", e->allow);

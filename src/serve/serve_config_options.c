@@ -252,12 +252,11 @@ static const hn_option exposure_options[] = {
      .meaning = "the share of requests that are logged with their features as scored; needed for "
                 "training on what was served, and for `hinet replay`"},
     {.name = "user_key",
-     .type = &hn_value_text,
+     .type = &hn_value_secret,
      .offset = offsetof(hn_serve_exposures, user_key),
      .min = 16,
      .max = 1000,
-     .meaning = "a secret of at least 16 bytes: users are logged as a hash with this key; absent: "
-                "as they are"},
+     .meaning = "a secret: users are logged as a hash with this key; absent: as they are"},
     {.name = "file_bytes",
      .type = &hn_value_int64,
      .offset = offsetof(hn_serve_exposures, file_bytes),

@@ -86,6 +86,24 @@ static void describe_path(char *buffer, size_t n, const hn_option *option) {
 
 const hn_value_type hn_value_path = {false, read_path, print_text, describe_path};
 
+/* ---- Secrets: no message shows them ---- */
+
+static hn_status read_secret(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                             void *object) {
+    HN_TRY(expect_scalar(reader, option, node));
+    const size_t n = strlen(node->text);
+    if ((double)n < option->min || (double)n > option->max)
+        return hn_config_fail(reader, node->place, "found %zu bytes; expected %.0f to %.0f", n,
+                              option->min, option->max);
+    return store_text(reader, node->text, field_of(option, object));
+}
+
+static void describe_secret(char *buffer, size_t n, const hn_option *option) {
+    snprintf(buffer, n, "a text of %.0f to %.0f bytes", option->min, option->max);
+}
+
+const hn_value_type hn_value_secret = {false, read_secret, print_text, describe_secret};
+
 /* ---- Shares, kept as buckets ---- */
 
 static hn_status read_share(hn_config_reader *reader, const hn_option *option, hn_node *node,

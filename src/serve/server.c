@@ -198,7 +198,10 @@ static hn_status open_logs(server *s, hn_error *err) {
     const hn_serve_exposures *const e = &s->config->exposures;
     const hn_exposure_options log = {e->dir, e->file_bytes, e->queue_bytes, e->flush_seconds};
     if (e->dir) HN_TRY(hn_exposure_log_open(&s->exposures, &log, err));
-    return s->config->store.url ? hn_store_open(&s->store, &s->config->store, err) : HN_OK;
+    if (!s->config->store.url) return HN_OK;
+    hn_error why = {0};
+    const hn_status status = hn_store_open(&s->store, &s->config->store, &why);
+    return status == HN_OK ? HN_OK : hn_fail(err, status, "%s: %s", s->config->path, why.text);
 }
 
 static hn_status open_server(server *s, const char *path, hn_error *err) {

@@ -244,6 +244,22 @@ def test_a_refused_version_is_told(server, folder, rows):
     assert server.admin("POST", "/admin/models/default/reload")[0] == 200
 
 
+def test_unloaded(server, rows):
+    """Without a model: not ready, the order given, and back again."""
+    assert server.admin("POST", "/admin/models/default/unload")[0] == 200
+    try:
+        status, headers, _ = server.ask("GET", "/ready")
+        assert status == 503 and headers["Retry-After"] == "1"
+        answer = json.loads(server.ask("POST", "/v1/rank", request_of(rows))[2])
+        assert answer["fallback"] == "order" and answer["version"] is None and answer["flags"] == ["fallback"]
+        assert [item["id"] for item in answer["items"]] == [row["item_id"] for row in rows]
+        status, headers, _ = server.ask("GET", "/v2/models/default")
+        assert status == 503 and headers["Retry-After"] == "1"
+    finally:
+        assert server.admin("POST", "/admin/models/default/reload")[0] == 200
+    assert server.ask("GET", "/ready")[0] == 200
+
+
 HOSTILE = [
     (b"", 400), (b"{", 400), (b"[]", 400), (b"null", 400), (b"\x00\xff\xfe", 400), (b"[" * 5000, 400),
     (b'{"scenario":1,"candidates":7}', 400), (b'{"user":[]}', 400), (b'{"candidates":[{"id":"a"}],"user":{"id":{}}}', 400),
@@ -393,6 +409,18 @@ def test_sigterm_drains(hinet, demo, rows, tmp_path):
     assert results and set(results) == {200}
     events = server_events(tmp_path)
     assert events[0] == "start" and "listening" in events and events[-2:] == ["drained", "model"]  # freed
+
+
+def test_a_second_signal_ends_it_at_once(hinet, demo, tmp_path):
+    """While a client keeps its request back, the drain waits; a second signal does not."""
+    server = Server(hinet, tmp_path, demo.best, "--listen", "127.0.0.1:0")
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"POST /v1/rank HTTP/1.1\r\nContent-Length: 10\r\n\r\n{")
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert server.process.poll() is None
+        assert server.stop() == 130
 
 
 def server_events(folder):

@@ -311,7 +311,8 @@ static const struct {
     {M "store: redis://", "store.url: found"},
     {M "store: redis+unix:///", "store.url: found"},
     {M "store: {url: redis://h, timeout_ms: 0}", "store.timeout_ms: found"},
-    {M "exposures: {dir: d, user_key: short}", "exposures.user_key: found"},
+    {M "exposures: {dir: d, user_key: hush}",
+     "s.yaml:2:31: exposures.user_key: found 4 bytes; expected 16 to 1000"},
     {M "exposures: {dir: d, features: 1.5}", "exposures.features: found"},
     {M "a: b: c", "s.yaml:2:"},
     {"- a", "s.yaml:1:1: found a list; expected a mapping of options"},
@@ -324,6 +325,7 @@ static void errors_name_their_place(void **state) {
         assert_fails(
             HN_BAD_CONFIG, wrong[k].words,
             hn_serve_config_parse(&c, wrong[k].text, strlen(wrong[k].text), "s.yaml", "", &err));
+        assert_null(strstr(err.text, "hush")); /* a secret */
         assert_null(c);
     }
 }
