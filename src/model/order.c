@@ -31,8 +31,8 @@ void hn_block_calibrate(hn_graph *graph, const hn_config_model *config, hn_value
     if (tasks == 1 || config->order_penalty <= 0) return;
     const hn_value p = hn_reshape(graph, hn_activate(graph, logits, HN_ACT_SIGMOID), tasks, 1);
     /* the first task is held against itself: never more */
-    const hn_value first[] = {hn_groups(graph, p, 0, 1), hn_groups(graph, p, 0, tasks - 1)};
-    const hn_value earlier = hn_reshape(graph, hn_concat(graph, first, 2), tasks, 1);
+    const hn_value parts[] = {hn_groups(graph, p, 0, 1), hn_groups(graph, p, 0, tasks - 1)};
+    const hn_value earlier = hn_reshape(graph, hn_concat(graph, parts, 2), tasks, 1);
     const hn_value rise = hn_sum_of(graph, p, hn_affine(graph, earlier, -1, 0));
     hn_penalty(graph, hn_activate(graph, rise, HN_ACT_RELU),
                config->order_penalty); /* max(p_t - p_{t-1}, 0) */
