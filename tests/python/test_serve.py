@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -344,6 +345,18 @@ def test_curl(server, rows):
          "--data-binary", json.dumps(request_of(rows)), f"http://127.0.0.1:{server.port}/v1/rank"],
         capture_output=True, check=True)
     assert b"00-0af7651916cd43dd8448eb211c80319c-" in done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/serving.md"])
+def test_the_requests_of_the_docs(server, page):
+    found = re.findall(r"/v1/rank -d '(\{.*?\})'", (pathlib.Path(__file__).resolve().parents[2] / page).read_text(), re.DOTALL)
+    assert found
+    for body in found:
+        status, _, answer = server.ask("POST", "/v1/rank", body)
+        assert status == 200, answer
+        answer = json.loads(answer)
+        assert answer["fallback"] is None and "unknown_scenario" not in answer["flags"]
+        assert len(answer["items"]) == json.loads(body)["limit"]
 
 
 def test_wrk(server, rows, tmp_path):
