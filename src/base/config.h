@@ -209,6 +209,7 @@ typedef struct hn_config_model {
     hn_activation activation; /* of the same */
     hn_wide wide;             /* a linear part from x to the logits */
     hn_pairs pairs;           /* where products of embeddings go */
+    hn_units side_units;      /* of a network of all scenarios beside the model; none: none */
     hn_config_compat compat;
 } hn_config_model;
 

@@ -146,9 +146,14 @@ static const hn_option model_options[] = {
      .meaning = "hidden width of gates on the towers' layers (PPNet) that read user, item and "
                 "scenario; 0: none"},
     {FIELD(expert_norm), .type = &hn_value_bool,
-     .meaning = "LayerNorm in every expert layer (also of bottoms), before its activation"},
+     .meaning = "LayerNorm in every expert layer (also of bottoms), before its activation; absent: "
+                "of m3oe only"},
     {FIELD(activation), .type = &hn_value_enum, .names = activation_names,
      .meaning = "of expert layers (also of bottoms); towers have ReLU"},
+    {FIELD(side_units), UNITS(0, ""),
+     .meaning =
+         "layers of one network for all scenarios beside the model, whose logits of the tasks "
+         "are added; none: no such network"},
     {FIELD(pairs), .type = &hn_value_enum, .names = pairs_names,
      .meaning =
          "products of every two embeddings, summed (a factorisation machine's): none, to the "
@@ -168,7 +173,10 @@ const hn_config_section hn_model_section = {
     .check = hn_model_check};
 
 hn_status hn_model_check(hn_config_reader *reader, const hn_node *node, void *model) {
-    const hn_config_model *m = model;
+    hn_config_model *m = model;
+    /* M3oE's experts have LayerNorm where the config doesn't say otherwise */
+    if (m->kind == HN_MODEL_M3OE && hn_node_is_null(hn_node_find(node, "expert_norm")))
+        m->expert_norm = true;
     if (m->task_own + m->task_shared == 0)
         return hn_config_fail_key(
             reader, node, "task_own",

@@ -1,6 +1,6 @@
 /* M3oE (Zhang et al., SIGIR 2024): shared experts mixed by a gate for each cell, plus a
  * scenario part and a task part, each a mix of its own expert and the mean of the others' by a
- * scalar that the cell learns. Experts have LayerNorm. */
+ * scalar that the cell learns. Experts have LayerNorm, by the config's default for it. */
 #include "base/memory.h"
 #include "model/blocks.h"
 
@@ -43,15 +43,13 @@ static hn_value shares(hn_graph *graph, const char *own, const char *title, int3
 
 hn_value hn_model_m3oe(hn_graph *graph, const hn_config_model *config) {
     const int32_t k = config->experts, m = hn_graph_scenarios(graph), t = hn_graph_tasks(graph);
-    hn_config_model normed = *config;
-    normed.expert_norm = true;
     const hn_value x = hn_block_input(graph, config, false);
     const hn_value e = hn_block_bank(graph, x,
                                      &(hn_bank){.name = "experts",
                                                 .units = &config->expert_units,
                                                 .n = k + m + t,
                                                 .dropout = config->expert_dropout,
-                                                .expert = &normed});
+                                                .expert = config});
     const hn_value g = hn_block_gate(
         graph, x,
         &(hn_gate){

@@ -321,6 +321,29 @@ static void assert_fixed_point(const char *text) {
     hn_config_free(second);
 }
 
+static void norms_of_experts(void **state) {
+    (void)state;
+    static const struct {
+        const char *model;
+        bool norm;
+    } cases[] = {{"m3oe", true},
+                 {"{name: m3oe}", true},
+                 {"{name: m3oe, expert_norm: null}", true},
+                 {"{name: m3oe, expert_norm: false}", false},
+                 {"{name: m3oe, expert_norm: true}", true},
+                 {"{name: mmoe}", false},
+                 {"{name: mmoe, expert_norm: true}", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "log: l\ntasks: {y: y}\nfeatures: {u: id}\nmodel: %s\n",
+                 cases[i].model);
+        hn_config *c = parse(text);
+        assert_true(c->model.expert_norm == cases[i].norm);
+        assert_fixed_point(hn_config_yaml(c));
+        hn_config_free(c);
+    }
+}
+
 /* The tasks' names become numbers for the model, in whatever order they stand. */
 static void tasks_after_tasks(void **state) {
     (void)state;
@@ -483,6 +506,7 @@ int main(void) {
         cmocka_unit_test(log_and_tables),
         cmocka_unit_test(split_scenarios_tasks),
         cmocka_unit_test(tasks_after_tasks),
+        cmocka_unit_test(norms_of_experts),
         cmocka_unit_test(features_with_defaults),
         cmocka_unit_test(rates),
         cmocka_unit_test(model_and_training),

@@ -44,7 +44,10 @@ static void input_affine(hn_config_model *c) { c->compat.input_affine = true; }
 static void script(hn_config_model *c) {
     c->compat = (hn_config_compat){true, true, true, true, true, true, true, true};
 }
-static void script_levels(hn_config_model *c) { script(c), both_levels(c); }
+static void script_levels(hn_config_model *c) {
+    script(c), both_levels(c);
+    c->compat.san_mlp = false; /* it has a row of its own */
+}
 static void san_quirks_levels(hn_config_model *c) {
     c->compat.san_softmax_all = c->compat.san_mlp = true, c->scenario_levels = 2;
 }
@@ -155,9 +158,10 @@ static void aitm_heavy(hn_config_model *c) { c->kind = HN_MODEL_AITM, c->order_p
 static void aitm_free(hn_config_model *c) { c->kind = HN_MODEL_AITM; }
 static void aitm_after(hn_config_model *c) { aitm(c), chain(c); }
 static void aitm_dropout(hn_config_model *c) { aitm(c), dropouts(c); }
-static void m3oe(hn_config_model *c) { c->kind = HN_MODEL_M3OE; }
-static void m3oe_plain(hn_config_model *c) { c->kind = HN_MODEL_M3OE, plain_sizes(c); }
-static void m3oe_dropout(hn_config_model *c) { c->kind = HN_MODEL_M3OE, dropouts(c); }
+static void m3oe(hn_config_model *c) { c->kind = HN_MODEL_M3OE, c->expert_norm = true; }
+static void m3oe_plain(hn_config_model *c) { m3oe(c), plain_sizes(c); }
+static void m3oe_no_norm(hn_config_model *c) { c->kind = HN_MODEL_M3OE; }
+static void m3oe_dropout(hn_config_model *c) { m3oe(c), dropouts(c); }
 static void esmm(hn_config_model *c) { c->kind = HN_MODEL_SHARED_BOTTOM, chain(c); }
 static void esmm_all_heads(hn_config_model *c) { c->compat.all_heads = true, chain(c); }
 static void esmm_siblings(hn_config_model *c) { /* all after the first */
@@ -271,6 +275,7 @@ const model_case model_cases[] = {
     CASE(aitm_dropout),
     CASE(m3oe),
     CASE(m3oe_plain),
+    CASE(m3oe_no_norm),
     CASE(m3oe_dropout),
     CASE(esmm),
     CASE(esmm_all_heads),
