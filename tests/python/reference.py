@@ -32,8 +32,18 @@ class Reference(Rivals):
         if self.hinet and self.compat["input_affine"]:
             x = x * (1 / np.sqrt(1.001)) * self.param("input.gamma")[0, 0] + self.param("input.beta")[0, 0]
         name = self.config["name"].replace("-", "_").replace("+", "_plus")
-        heads = getattr(self, "model_" + name)(x, i)
-        return self.after([z + y for z, y in zip(heads, self.wide(x, i, len(heads)), strict=True)])
+        self.plain = x
+        pairs = None if self.config["pairs"] == "none" else self.pairs(x)
+        heads = getattr(self, "model_" + name)(concat([x, pairs]) if self.config["pairs"] == "input" else x, i)
+        heads = [z + y for z, y in zip(heads, self.wide(x, i, len(heads)), strict=True)]
+        if self.config["pairs"] == "wide":
+            v = self.param("pairs.w")
+            assert v.shape == (1, pairs.shape[1], self.tasks, 1)
+            heads = [z + pairs @ v[0, :, k % self.tasks] for k, z in enumerate(heads)]
+        if self.config.get("side_units"):
+            side = self.side_network(x, i)
+            heads = [z + side[k % self.tasks] for k, z in enumerate(heads)]
+        return self.after(heads)
 
     def wide(self, x, i, heads):
         """x·V for each head."""
@@ -48,6 +58,23 @@ class Reference(Rivals):
             return [x @ v[0, :, k] for k in range(heads)]
         assert v.shape == (self.scenarios, x.shape[1], t, 1)
         return [x @ v[i, :, k] for k in range(heads)]
+
+    def pairs(self, x):
+        """Σ_{f<g} e_f ⊙ e_g of the embeddings of the width that most have, of several the first."""
+        embeddings = self.columns(lambda f: f["kind"] != "value")
+        widths = [width for _, width, _ in embeddings]
+        common = max(widths, key=widths.count)
+        e = [x[:, at:at + width] for at, width, _ in embeddings if width == common]
+        products = Value(np.zeros((len(self.rows), common)))
+        for g in range(len(e)):
+            for f in range(g):
+                products = products + e[f] * e[g]
+        return products
+
+    def side_network(self, x, i):
+        """A logit of each task from one network for all scenarios, which is told the scenario."""
+        h = self.bank("side", [concat([x, self.scenario_row("side.e", i)])], 1, self.config["side_units"])
+        return self.layer("side.out", "", h, self.tasks)
 
     def after(self, heads):
         """ESMM: of a later task the logit of the product, -log(e^-a + e^-b + e^-(a+b))."""
@@ -103,11 +130,11 @@ class Reference(Rivals):
             return self.mix(softmax(logits)[:, others], [specific[j] for j in others])
         return self.mix(softmax(logits[:, others]), [specific[j] for j in others])
 
-    def san_of_row(self, name, x):
+    def san_of_row(self, name):
         """v·U, [rows, M]: what the row adds to the logits of all scenarios."""
         if self.config["san_input"] == "scenario":
             return 0.0
-        v = x if self.config["san_input"] == "row" else self.side(x, "user")
+        v = self.plain if self.config["san_input"] == "row" else self.side(self.plain, "user")
         u = self.param(name + ".x.w")
         assert u.shape == (1, v.shape[1], 1, self.scenarios), (name, u.shape)
         return v @ u[0, :, 0]
@@ -125,21 +152,21 @@ class Reference(Rivals):
 
         experts = self.sei("sei", [x], self.scenarios + shared)
         specific, g = experts[:self.scenarios], experts[-1]
-        table, of_row = (self.san("san"), self.san_of_row("san", x)) if with_san else (None, None)
+        table, of_row = (self.san("san"), self.san_of_row("san")) if with_san else (None, None)
         for level in range(2, levels + 1):
             every = [c(j, level) for j in range(self.scenarios)]
             specific = self.sei(f"sei.{level}", every, 1)
             if shared:
                 g = self.sei(f"sei.{level}.shared", [g], 1)[0]
             if with_san:
-                table, of_row = self.san(f"san.{level}"), self.san_of_row(f"san.{level}", x)
+                table, of_row = self.san(f"san.{level}"), self.san_of_row(f"san.{level}")
         return c(i, levels)
 
     def model_hinet(self, x, i):
         c = self.scenario_layers(x, i) if self.config["scenario_layer"] else x
         across = self.config["task_shared_across"] or self.compat["cgc_global"]
         h = self.cgc(c, i, across)
-        return self.towers(h, len(h), None if self.all_heads else i, x, i)
+        return self.towers(h, len(h), None if self.all_heads else i, i)
 
     model_hinet_plus = model_hinet  # the same graph with other defaults
 

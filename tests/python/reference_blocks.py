@@ -28,6 +28,7 @@ class Blocks:
 
     margin   [rows] the smallest |argument| of a ReLU or a maximum that the row has met
     table_margin  the same of ReLUs in what has no rows (SAN's MLP)
+    dead_table    one of those layers gives only 0
     stopped  values without a gradient, in the order in which they were met; given as `held`,
              they stay as they are when parameters move (which differences need)
     """
@@ -42,9 +43,9 @@ class Blocks:
                        if name.startswith(("param/", "table/"))}
         self.scenario_of = given["scenario"].ravel()
         self.margin = np.full(len(self.scenario_of), np.inf)
-        self.table_margin = np.inf
+        self.table_margin, self.dead_table = np.inf, False
         self.stopped, self.held = [], held
-        self.rows = None  # those of the scenario at hand
+        self.rows, self.plain = None, None  # of the scenario at hand, and x before a model adds to it
 
     def param(self, name):
         return self.values["param/" + name]
@@ -122,6 +123,7 @@ class Blocks:
             self.margin[self.rows] = np.minimum(self.margin[self.rows], distance.min(axis=1))
         else:
             self.table_margin = min(self.table_margin, distance.min())
+            self.dead_table = self.dead_table or not (x.data > 0).any()
         return relu(x)
 
     def layer(self, name, suffix, groups, n, scenario=None):
@@ -134,7 +136,7 @@ class Blocks:
 
     def activate(self, name, suffix, groups, scenario=None):
         """act(LN(z) ⊙ γ + β), of a layer of experts; without `expert_norm` act(z)."""
-        if self.config["expert_norm"] or self.config["name"] == "m3oe":
+        if self.config["expert_norm"]:
             gamma, beta = self.param(f"{name}.gamma{suffix}"), self.param(f"{name}.beta{suffix}")
             s = 1 if scenario is None else self.scenarios
             assert gamma.shape == beta.shape == (1, s, len(groups), groups[0].shape[1]), (name, gamma.shape)
@@ -221,10 +223,11 @@ class Blocks:
 
     # ---- Towers ------------------------------------------------------------------------------------------
 
-    def tower_gates(self, x, i):
+    def tower_gates(self, i):
         """δ_l(h, k): what the output of tower layer l of head k is multiplied by (PPNet)."""
         if not self.config["tower_gate"] or not self.config["tower_units"]:
             return lambda l, k: 1.0
+        x = self.plain
         ids = [part for part in (self.identity(x, "user"), self.identity(x, "item")) if part is not None]
         z = concat([self.stop(x), *ids, self.scenario_row("tower.gate.e", i)])
         delta = {}
@@ -234,10 +237,10 @@ class Blocks:
             delta[l] = [sigmoid(y) * 2.0 for y in self.layer(f"tower.gate.{l}", 2, [hidden], self.tasks)]
         return lambda l, k: delta[l][k % self.tasks]
 
-    def towers(self, groups, heads, scenario, x, i):
+    def towers(self, groups, heads, scenario, i):
         """A logit for each head; groups: one for each head, or one that all read. i is the rows'
         scenario, `scenario` that of the weights; None where there is one set of them."""
-        gates = self.tower_gates(x, i)
+        gates = self.tower_gates(i)
         for l, width in enumerate(self.config["tower_units"], 1):
             groups = [self.relu(y) for y in self.layer("tower", l, groups, heads // len(groups), scenario)]
             assert groups[0].shape[1] == width

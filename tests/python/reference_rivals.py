@@ -11,24 +11,24 @@ class Rivals(Blocks):
     # ---- Bottoms and experts -----------------------------------------------------------------------
 
     def model_ple(self, x, i):
-        return self.towers(self.cgc(x, i, across=True), self.tasks, i, x, i)
+        return self.towers(self.cgc(x, i, across=True), self.tasks, i, i)
 
     def model_mmoe(self, x, i):
         q = self.bank("experts", [x], self.config["experts"], self.config["expert_units"])
         gates = self.gate("experts.gate", [x], self.tasks, i)
-        return self.towers([self.mix(g, q) for g in gates], self.tasks, i, x, i)
+        return self.towers([self.mix(g, q) for g in gates], self.tasks, i, i)
 
     def bottom(self, x, scenario=None):
         return self.bank("bottom", [x], 1, self.config["bottom_units"], scenario)
 
     def model_shared_bottom(self, x, i):
-        return self.towers(self.bottom(x), self.tasks, i, x, i)
+        return self.towers(self.bottom(x), self.tasks, i, i)
 
     def model_single(self, x, i):
-        return self.towers(self.bottom(x, i), self.tasks, i, x, i)
+        return self.towers(self.bottom(x, i), self.tasks, i, i)
 
     def model_mixed(self, x, i):
-        return self.towers(self.bottom(concat([x, self.scenario_row("scenario.e", i)])), self.tasks, None, x, i)
+        return self.towers(self.bottom(concat([x, self.scenario_row("scenario.e", i)])), self.tasks, None, i)
 
     # ---- HMoE ------------------------------------------------------------------------------------------
 
@@ -37,7 +37,7 @@ class Rivals(Blocks):
         m, t = self.scenarios, self.tasks
         q = self.bank("experts", [x], self.config["experts"], self.config["expert_units"])
         h = [self.mix(g, q) for g in self.gate("experts.gate", [x], m * t)]
-        heads = self.towers(h, m * t, None, x, i)
+        heads = self.towers(h, m * t, None, i)
         weights = self.gate("scenario.gate", [x], t, i)
 
         def head(j, task):
@@ -52,7 +52,7 @@ class Rivals(Blocks):
         for l in range(1, len(self.config["bottom_units"]) + 1):
             a = self.activate("bottom", l, self.layer("bottom", l, groups, t if l == 1 else 1))
             groups = a if t == 1 else self.stitch(self.param(f"stitch.{l}"), a)
-        return self.towers(groups, t, i, x, i)
+        return self.towers(groups, t, i, i)
 
     def stitch(self, alpha, a):
         """h_t = Σ_s α_ts a_s"""
@@ -119,7 +119,7 @@ class Rivals(Blocks):
         for t in range(2, self.tasks + 1):
             message = self.relu(self.layer(f"transfer.{t}.message", "", z[-1:], 1)[0])
             z.append(self.transfer(f"transfer.{t}", message, q[t - 1]))
-        return self.towers(z, self.tasks, i, x, i)
+        return self.towers(z, self.tasks, i, i)
 
     def transfer(self, name, message, own):
         """Attention over the message and what the task knows itself."""
@@ -140,7 +140,7 @@ class Rivals(Blocks):
         h = [self.mix(gates[task], e[:k])
              + self.own_and_others("scenario.own", e[k:k + m], i, (0, i, task))
              + self.own_and_others("task.own", e[k + m:], task, (0, i, task)) for task in range(t)]
-        return self.towers(h, t, i, x, i)
+        return self.towers(h, t, i, i)
 
     def own_and_others(self, name, experts, own, cell):
         """a · own + (1 - a) · the mean of the others, a = σ(a scalar of the cell)"""

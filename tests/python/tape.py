@@ -36,11 +36,21 @@ class Value:
         return Value(self.data @ other.data, (self, other), lambda g: (g @ other.data.T, self.data.T @ g))
 
     def __getitem__(self, key):
-        def back(g):
-            spread = np.zeros_like(self.data)
-            np.add.at(spread, key, g)
-            return (spread,)
-        return Value(self.data[key], (self,), back)
+        return Value(self.data[key], (self,), lambda g: (_Part(key, g),))
+
+
+class _Part:
+    """A gradient of some of a parent's numbers only."""
+
+    def __init__(self, key, g):
+        self.key, self.g = key, g
+
+    def add_to(self, grad):
+        keys = self.key if isinstance(self.key, tuple) else (self.key,)
+        if any(isinstance(k, (np.ndarray, list)) for k in keys):  # a number may be there twice
+            np.add.at(grad, self.key, self.g)
+        else:
+            grad[self.key] += self.g
 
 
 def value(x):
@@ -49,6 +59,8 @@ def value(x):
 
 def _fit(g, to):
     """Sums a gradient over the axes along which `to` was broadcast."""
+    if g.shape == to.shape:
+        return g
     g = g.sum(axis=tuple(range(g.ndim - to.data.ndim)))
     return g.sum(axis=tuple(k for k, n in enumerate(to.shape) if n == 1), keepdims=True).reshape(to.shape)
 
@@ -124,4 +136,7 @@ def backward(root):
         v = history[serial]
         if v.parents:
             for parent, g in zip(v.parents, v.back(v.grad)):
-                parent.grad += g
+                if isinstance(g, _Part):
+                    g.add_to(parent.grad)
+                else:
+                    parent.grad += g
