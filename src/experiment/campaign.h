@@ -61,8 +61,9 @@ typedef struct hn_campaign {
     int64_t memory;
     int64_t *peaks; /* [datasets.capacity at most] of trainings on each; see item.c */
     size_t n_peaks, peaks_capacity;
-    bool asked; /* the children were asked to stop */
-    int32_t started;
+    bool asked;      /* the children were asked to stop */
+    double started;  /* seconds of a clock, when execution began */
+    int32_t settled; /* items that were done then */
 } hn_campaign;
 
 /* Checks every config, prepares the data, finds what is done already. */
@@ -94,7 +95,11 @@ void hn_study_reached(hn_campaign *campaign, hn_item *item, double value);
 /* Makes items ready whose turn has come. */
 hn_status hn_studies_advance(hn_campaign *campaign, hn_error *err);
 
-/* scheduler.c: until all is done or failed. HN_INTERRUPTED: the children have stopped. */
+/* scheduler.c: items that nothing more will come of. */
+int32_t hn_campaign_settled(const hn_campaign *campaign);
+/* ", about 34 min left", by what was done since it began; "" while that says nothing. */
+void hn_campaign_left(char *out, size_t n, const hn_campaign *campaign);
+/* Runs until all is done or failed. HN_INTERRUPTED: the children have stopped. */
 hn_status hn_campaign_execute(hn_campaign *campaign, hn_error *err);
 
 #endif

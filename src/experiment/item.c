@@ -148,21 +148,14 @@ static hn_status fail_item(hn_item *item, hn_campaign *c, const char *why, hn_er
 }
 
 static void say_done(const hn_item *item, const hn_campaign *c, const json_t *report) {
-    char name[300];
-    int32_t done = 0, all = 0;
-    for (int32_t i = 0; i < c->n_items; i++) {
-        if (c->items[i].trial >= 0) continue;
-        all++;
-        done += c->items[i].state == HN_ITEM_DONE || c->items[i].state == HN_ITEM_FAILED;
-    }
-    hn_item_name(name, sizeof name, item, c);
+    char name[300], left[60], auc[40] = "done";
     const json_t *const mean = json_object_get(json_object_get(report, "test"), "mean");
-    const json_t *const auc = json_object_get(mean, "auc");
-    if (json_is_number(auc))
-        hn_say(c->run, HN_LOG_INFO, "%s: test AUC %.4f (%d of %d runs)", name,
-               json_number_value(auc), (int)done, (int)all);
-    else
-        hn_say(c->run, HN_LOG_INFO, "%s: done (%d of %d runs)", name, (int)done, (int)all);
+    const json_t *const value = json_object_get(mean, "auc");
+    if (json_is_number(value)) snprintf(auc, sizeof auc, "test AUC %.4f", json_number_value(value));
+    hn_item_name(name, sizeof name, item, c);
+    hn_campaign_left(left, sizeof left, c);
+    hn_say(c->run, HN_LOG_INFO, "%s: %s (%d of %d%s)", name, auc, (int)hn_campaign_settled(c),
+           (int)c->n_items, left);
 }
 
 static hn_status take_run(hn_item *item, hn_campaign *c, const hn_outcome *outcome, hn_error *err) {

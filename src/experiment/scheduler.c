@@ -62,7 +62,6 @@ static hn_status begin(hn_campaign *c, hn_error *err) {
         hn_item_began how;
         HN_TRY(hn_item_start(&how, item, c, err));
         running += how == HN_START_RUNS;
-        c->started += how == HN_START_RUNS;
     }
     return HN_OK;
 }
@@ -75,10 +74,25 @@ static bool is_settled(const hn_item *item, const hn_campaign *c) {
     return item->state == HN_ITEM_DONE || item->state == HN_ITEM_FAILED;
 }
 
-static int32_t settled(const hn_campaign *c) {
+int32_t hn_campaign_settled(const hn_campaign *c) {
     int32_t n = 0;
     for (int32_t i = 0; i < c->n_items; i++) n += is_settled(&c->items[i], c);
     return n;
+}
+
+void hn_campaign_left(char *out, size_t n, const hn_campaign *c) {
+    enum { LEAST = 4 };
+    const int32_t now = hn_campaign_settled(c), since = now - c->settled;
+    const double seconds = seconds_now() - c->started;
+    const double left = since > 0 ? seconds / since * (c->n_items - now) : 0;
+    out[0] = '\0';
+    if (since < LEAST || now >= c->n_items) return;
+    if (left < 90)
+        snprintf(out, n, ", about %.0f s left", left);
+    else if (left < 5400)
+        snprintf(out, n, ", about %.0f min left", left / 60);
+    else
+        snprintf(out, n, ", about %.1f h left", left / 3600);
 }
 
 static void show(const hn_campaign *c, double *shown) {
@@ -86,7 +100,7 @@ static void show(const hn_campaign *c, double *shown) {
     if (!c->run->progress || now - *shown < SHOW_SECONDS) return;
     *shown = now;
     const hn_progress progress = {.phase = "experiment",
-                                  .done = settled(c),
+                                  .done = hn_campaign_settled(c),
                                   .total = c->n_items,
                                   .loss = __builtin_nan(""),
                                   .memory_bytes = hn_memory_own()};
@@ -126,6 +140,8 @@ static void wind_down(hn_campaign *c) {
 
 hn_status hn_campaign_execute(hn_campaign *c, hn_error *err) {
     double shown = 0;
+    c->started = seconds_now();
+    c->settled = hn_campaign_settled(c);
     do {
         const hn_status status = turn(c, err);
         if (status != HN_OK) {
@@ -140,5 +156,5 @@ hn_status hn_campaign_execute(hn_campaign *c, hn_error *err) {
     return hn_fail(err, HN_INTERRUPTED,
                    "stopped by request; %d of %d runs and trials are done, and the same command "
                    "goes on",
-                   (int)settled(c), (int)c->n_items);
+                   (int)hn_campaign_settled(c), (int)c->n_items);
 }

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from conftest import ROOT, SHARED
 
-COMMANDS = ["check", "train", "eval", "predict", "info", "simulate", "models", "config", "help"]
+COMMANDS = ["check", "train", "experiment", "eval", "predict", "info", "simulate", "models", "config", "help"]
 CODES = ["0  success", "1  the work", "2  the command line", "65", "66", "73", "74", "78", "130"]
 
 
@@ -59,6 +59,9 @@ def test_version(hinet):
     (["train", "a", "--set", "=3"], "expected KEY=VALUE"),
     (["train", "a", "--json=yes"], "takes none"),
     (["train", "a", "--threads", "0"], "1 to 256"),
+    (["train", "a", "--until-epoch", "0"], "--until-epoch"),
+    (["experiment", "a", "--jobs", "none"], "--jobs"),
+    (["experiment"], "EXPERIMENT.yaml is missing"),
     (["train", "a", "--threads", "257"], "1 to 256"),
     (["train", "a", "--threads", "two"], "1 to 256"),
     (["train", "a", "--threads", "1.5"], "1 to 256"),

@@ -292,6 +292,22 @@ def test_two_at_a_time_in_one_folder_are_refused(lab):
     assert process.returncode == 130
 
 
+def test_memory_is_shared(lab):
+    """Once a training has shown what it needs, no second one begins beside it where there is no room."""
+    path = lab.write("memory", LONGER.replace("models: [hinet, shared-bottom]", "models: [hinet]").replace("2\n", "5\n"))
+    process = start(lab, path, "--memory", "45M")
+    most = {True: 0, False: 0}
+    results = lab.folder / "memory" / "results.jsonl"
+    while process.poll() is None:
+        enough = results.exists() and results.read_text().count("\n") >= 2
+        most[enough] = max(most[enough], len(children_of(process.pid)))
+        time.sleep(0.01)
+    process.communicate()
+    assert process.returncode == 0 and len(lab.lines(path, status="done")) == 5
+    assert min(line["memory_bytes"] for line in lab.lines(path)) > 45 << 19
+    assert most == {False: 2, True: 1}
+
+
 # ---- Failures -------------------------------------------------------------------------------------
 
 def test_a_failing_model_is_told_and_stops_nobody(lab):
