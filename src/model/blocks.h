@@ -123,9 +123,9 @@ hn_value hn_block_tower(hn_graph *graph, const hn_config_model *config, hn_value
 /* Σ_{f<g} e_f ⊙ e_g over the embeddings of the commonest width k: [1 × k]. */
 hn_value hn_block_pairs(hn_graph *graph);
 
-/* logits + x·V, or the logits where the config has no wide part. */
-hn_value hn_block_wide(hn_graph *graph, const hn_config_model *config, hn_value logits,
-                       bool all_heads);
+/* The logits and what the config has beside the network: a wide part, pairs, a side network. */
+hn_value hn_block_beside(hn_graph *graph, const hn_config_model *config, hn_value logits,
+                         bool all_heads);
 
 /* The logits of tasks that come after others (ESMM): σ(z) = σ(z of the earlier) · σ(b), where
  * b, the logit given, is the conditional one. The logits as they are where no task does. */

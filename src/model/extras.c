@@ -1,5 +1,5 @@
-/* Parts that any model may have: a wide part beside the network, and gates on the towers
- * (PPNet of PEPNet, KDD 2023). Both read x from the graph, so that a model's file need not
+/* Parts that any model may have: parts beside the network that add to its logits, and gates on the
+ * towers (PPNet of PEPNet, KDD 2023). Both read x from the graph, so that a model's file need not
  * know of them; each is an option, off by default. */
 #include <stdio.h>
 
@@ -69,7 +69,7 @@ hn_value hn_block_pairs(hn_graph *graph) {
         graph, hn_sum_of(graph, hn_product_of(graph, s, s), hn_affine(graph, q, -1, 0)), 0.5, 0);
 }
 
-/* ---- The wide part: logit += x·V ---------------------------------------------------------- */
+/* ---- Beside the network: logit += … ---------------------------------------------------------- */
 
 /* V is the same for all scenarios (one matrix) or of each cell. */
 static hn_value wide_logits(hn_graph *graph, hn_value x, bool by_cell, bool all_heads) {
@@ -78,29 +78,50 @@ static hn_value wide_logits(hn_graph *graph, hn_value x, bool by_cell, bool all_
     if (by_cell && !all_heads)
         return hn_linear_scenario(graph, x, hn_param(graph, "wide.w", m, d, tasks, 1, HN_INIT_ZERO),
                                   HN_NONE, HN_ACT_NONE);
-    const int32_t heads = by_cell ? m * tasks : tasks;
-    const hn_value v = hn_param(graph, "wide.w", 1, d, heads, 1, HN_INIT_ZERO);
-    return repeat(graph, hn_linear(graph, x, v, HN_NONE, HN_ACT_NONE),
-                  all_heads && !by_cell ? m : 1);
+    const hn_value v =
+        hn_param(graph, "wide.w", 1, d, by_cell ? m * tasks : tasks, 1, HN_INIT_ZERO);
+    return hn_linear(graph, x, v, HN_NONE, HN_ACT_NONE);
 }
 
-hn_value hn_block_wide(hn_graph *graph, const hn_config_model *config, hn_value logits,
-                       bool all_heads) {
-    const hn_shape shape = hn_value_shape(graph, logits);
+/* B·v_t, v of the task. */
+static hn_value pair_logits(hn_graph *graph) {
+    const hn_value b = hn_block_pairs(graph);
+    const hn_value v = hn_param(graph, "pairs.w", 1, hn_value_shape(graph, b).cols,
+                                hn_graph_tasks(graph), 1, HN_INIT_XAVIER);
+    return hn_linear(graph, b, v, HN_NONE, HN_ACT_NONE);
+}
+
+/* One network for all scenarios, which has the scenario as a feature; a logit for each task. */
+static hn_value side_logits(hn_graph *graph, const hn_config_model *config) {
+    const hn_value e = hn_param(graph, "side.e", 1, hn_graph_scenarios(graph), 1,
+                                config->scenario_width, HN_INIT_NORMAL);
+    const hn_value input = hn_concat(graph, (hn_value[]){hn_graph_x(graph), hn_pick(graph, e)}, 2);
+    const hn_value h = hn_block_bank(graph, input,
+                                     &(hn_bank){.name = "side",
+                                                .units = &config->side_units,
+                                                .n = 1,
+                                                .dropout = config->expert_dropout,
+                                                .expert = config});
+    return hn_block_layer(
+        graph, h,
+        &(hn_layer){.name = "side.out", .suffix = "", .n = hn_graph_tasks(graph), .cols = 1});
+}
+
+/* logits += more; what has a logit for each task goes to every scenario's heads. */
+static hn_value add_logits(hn_graph *graph, hn_value logits, hn_value more) {
+    const int32_t heads = hn_value_shape(graph, logits).groups,
+                  tasks = hn_value_shape(graph, more).groups;
+    return hn_sum_of(graph, logits, repeat(graph, more, heads / tasks));
+}
+
+hn_value hn_block_beside(hn_graph *graph, const hn_config_model *config, hn_value logits,
+                         bool all_heads) {
     const hn_value x = hn_graph_x(graph);
-    if (config->wide != HN_WIDE_NONE) {
-        const hn_value wide = wide_logits(graph, x, config->wide == HN_WIDE_CELL, all_heads);
-        logits = hn_sum_of(graph, logits, hn_reshape(graph, wide, shape.groups, shape.cols));
-    }
-    if (config->pairs == HN_PAIRS_WIDE) {
-        const int32_t tasks = hn_graph_tasks(graph);
-        const hn_value b = hn_block_pairs(graph);
-        const hn_value v =
-            hn_param(graph, "pairs.w", 1, hn_value_shape(graph, b).cols, tasks, 1, HN_INIT_XAVIER);
-        const hn_value wide = repeat(graph, hn_linear(graph, b, v, HN_NONE, HN_ACT_NONE),
-                                     all_heads ? hn_graph_scenarios(graph) : 1);
-        logits = hn_sum_of(graph, logits, hn_reshape(graph, wide, shape.groups, shape.cols));
-    }
+    if (config->wide != HN_WIDE_NONE)
+        logits = add_logits(graph, logits,
+                            wide_logits(graph, x, config->wide == HN_WIDE_CELL, all_heads));
+    if (config->pairs == HN_PAIRS_WIDE) logits = add_logits(graph, logits, pair_logits(graph));
+    if (config->side_units.n > 0) logits = add_logits(graph, logits, side_logits(graph, config));
     return logits;
 }
 

@@ -37,7 +37,7 @@ hn_status hn_model_record(hn_graph **out, const hn_layout *layout, const hn_conf
     hn_graph *graph = NULL;
     HN_TRY(hn_graph_create(&graph, layout, err));
     hn_value logits = model->build(graph, &own);
-    logits = hn_block_wide(graph, &own, logits, own.compat.all_heads);
+    logits = hn_block_beside(graph, &own, logits, own.compat.all_heads);
     logits = hn_block_after(graph, &own, logits);
     hn_block_calibrate(graph, &own, logits);
     hn_output(graph, logits, own.compat.all_heads);

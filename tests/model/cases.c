@@ -121,6 +121,11 @@ static void pairs_wide(hn_config_model *c) { c->pairs = HN_PAIRS_WIDE; }
 static void pairs_input(hn_config_model *c) { c->pairs = HN_PAIRS_INPUT, c->wide = HN_WIDE_CELL; }
 static void pairs_script(hn_config_model *c) { pairs_wide(c), script(c); }
 static void pairs_levels(hn_config_model *c) { hinet_plus_levels(c), c->pairs = HN_PAIRS_INPUT; }
+static void side(hn_config_model *c) { c->side_units = (hn_units){{4, 3}, 2}; }
+static void side_script(hn_config_model *c) { side(c), script(c); }
+static void side_norm_dropout(hn_config_model *c) {
+    side(c), dropouts(c), c->expert_norm = true, c->activation = HN_ACTIVATION_GELU;
+}
 /* Each option with the rivals. */
 static void options_of_rivals(hn_config_model *c) {
     c->tower_gate = 3, c->wide = HN_WIDE_CELL;
@@ -137,6 +142,8 @@ static void hmoe_options(hn_config_model *c) { hmoe(c), options_of_rivals(c); }
 static void cross_stitch_options(hn_config_model *c) { cross_stitch(c), options_of_rivals(c); }
 static void star_options(hn_config_model *c) { star(c), options_of_rivals(c); }
 static void pepnet_options(hn_config_model *c) { pepnet(c), options_of_rivals(c); }
+static void mixed_side(hn_config_model *c) { mixed(c), side(c); }
+static void single_side(hn_config_model *c) { single(c), side(c); }
 static void mmoe_pairs(hn_config_model *c) { mmoe(c), c->pairs = HN_PAIRS_WIDE; }
 static void single_pairs(hn_config_model *c) { single(c), c->pairs = HN_PAIRS_INPUT; }
 static void star_pairs(hn_config_model *c) { star(c), c->pairs = HN_PAIRS_INPUT; }
@@ -167,6 +174,13 @@ static void esmm_all_heads(hn_config_model *c) { c->compat.all_heads = true, cha
 static void esmm_siblings(hn_config_model *c) { /* all after the first */
     for (int32_t t = 1; t < HN_TASKS_MAX; t++) c->after[t] = 1;
 }
+
+/* Options together with what else changes the logits. */
+static void aitm_options(hn_config_model *c) { aitm(c), options_of_rivals(c); }
+static void m3oe_options(hn_config_model *c) { m3oe(c), options_of_rivals(c); }
+static void hmoe_after(hn_config_model *c) { hmoe(c), chain(c), c->wide = HN_WIDE_TASK; }
+static void hinet_plus_after(hn_config_model *c) { hinet_plus(c), chain(c); }
+static void all_heads_after(hn_config_model *c) { wide_cell_all_heads(c), chain(c); }
 
 #define CASE(name) \
     { #name, name }
@@ -235,6 +249,9 @@ const model_case model_cases[] = {
     CASE(wide_task_all_heads),
     CASE(wide_cell_all_heads),
     CASE(wide_script),
+    CASE(side),
+    CASE(side_script),
+    CASE(side_norm_dropout),
     CASE(pairs_wide),
     CASE(pairs_input),
     CASE(pairs_script),
@@ -248,6 +265,8 @@ const model_case model_cases[] = {
     CASE(cross_stitch_options),
     CASE(star_options),
     CASE(pepnet_options),
+    CASE(mixed_side),
+    CASE(single_side),
     CASE(mmoe_pairs),
     CASE(single_pairs),
     CASE(star_pairs),
@@ -280,6 +299,11 @@ const model_case model_cases[] = {
     CASE(esmm),
     CASE(esmm_all_heads),
     CASE(esmm_siblings),
+    CASE(aitm_options),
+    CASE(m3oe_options),
+    CASE(hmoe_after),
+    CASE(hinet_plus_after),
+    CASE(all_heads_after),
 };
 const size_t n_model_cases = sizeof model_cases / sizeof *model_cases;
 

@@ -96,6 +96,9 @@ static void test_options_vanish(void **state) {
     check_vanishes("hinet", "wide_cell");
     check_vanishes("all_heads", "wide_task_all_heads");
     check_vanishes("all_heads", "wide_cell_all_heads");
+    check_vanishes("hinet", "side");
+    check_vanishes("script", "side_script");
+    check_vanishes("single", "single_side");
     check_vanishes("hinet", "tower_gate");
     check_vanishes("all_heads", "tower_gate_all_heads");
     check_vanishes("hinet", "san_user");
