@@ -202,6 +202,8 @@ static hn_status measure(json_t *to, gathering *g, const hn_subject *subject, hn
     hn_measured measured;
     HN_TRY(hn_measure(&measured, subject, &options, err));
     hn_results_warn(measured.metrics, bundle->config, "measured", g->run);
+    if (measured.rows == 0)
+        hn_say(g->run, HN_LOG_WARNING, "%s: there are no rows to measure it on", subject->label);
     hn_status status = put(to, "measured", hn_measured_json(&measured, bundle->config), err);
     if (status == HN_OK) status = put(to, "rows_of", json_string(rows_of(subject)), err);
     if (status == HN_OK) status = explain(to, g, bundle, measured.sample, err);

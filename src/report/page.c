@@ -202,6 +202,7 @@ void hn_page_comparison(const hn_page *page) {
             "another seed's training, and are not corrected for the number of comparisons.</p>\n",
             base);
     hn_page_legend(page);
+    hn_html_raw(page->out, "<div class=\"flow\">\n");
     comparison_chart(page, runs, base);
     json_array_foreach(runs, i, run) {
         hn_text caption = {0};
@@ -219,6 +220,7 @@ void hn_page_comparison(const hn_page *page) {
         page->out->failed |= caption.failed;
         hn_text_free(&caption);
     }
+    hn_html_raw(page->out, "</div>\n");
 }
 
 /* ---- The frame --------------------------------------------------------------------------- */

@@ -72,7 +72,7 @@ const char hn_page_style[] =
     "grid-template-columns:repeat(auto-fill,minmax(min(100%,540px),1fr));gap:14px;"
     "margin:12px 0}\n"
     ".flow{display:flex;flex-wrap:wrap;align-items:flex-start;gap:14px;margin:12px 0}.flow "
-    "figure{max-width:100%}.flow .half{flex:1 1 300px}\n"
+    "figure{max-width:100%}.flow .half{flex:1 1 300px}.flow .scroll{margin:0}\n"
     ".half{max-width:470px}\n"
     "figure{margin:0;background:var(--card);border:1px solid var(--edge);"
     "border-radius:8px;padding:10px 12px;min-width:0}\n"

@@ -35,6 +35,7 @@ char *hn_subject_name(const char *path) {
         hn_free(dir);
         return of_dir;
     }
+    if (n == 0) return hn_strdup("run"); /* the root folder has no name */
     if (n > 3 && memcmp(name + n - 3, ".hn", 3) == 0) n -= 3;
     return hn_strndup(name, n);
 }
@@ -219,7 +220,7 @@ hn_status hn_subject_rows(const hn_subject *subject, hn_each_rows each, void *us
     if (subject->dataset) return dataset_rows(subject, each, user, err);
     raw_pass pass = {each, user};
     const hn_bundle *const bundle = subject->bundle;
-    const hn_raw_options options = {.files = &subject->files,
+    const hn_raw_options options = {.files = subject->files ? &subject->files : NULL,
                                     .n_files = subject->files ? 1 : 0,
                                     .only = subject->files ? HN_NO_SPLIT : HN_TEST,
                                     .rows = raw_rows,

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "near.h"
 #include "report/chart.h"
-#include "support.h"
 
 /* ---- Ticks and axes ---------------------------------------------------------------------- */
 
@@ -33,8 +33,8 @@ static void ticks_are_round_numbers(void **state) {
         print_message("%g to %g\n", cases[i].low, cases[i].high);
         assert_int_equal(n, cases[i].n);
         assert_int_equal(decimals, cases[i].decimals);
-        assert_float_equal(ticks[0], cases[i].first, 1e-9);
-        assert_float_equal(ticks[n - 1], cases[i].last, 1e-9);
+        assert_near(ticks[0], cases[i].first, 1e-9);
+        assert_near(ticks[n - 1], cases[i].last, 1e-9);
     }
 }
 
@@ -84,17 +84,17 @@ static void axes_give_room(void **state) {
     hn_range_add(&range, INFINITY);
     assert_true(hn_range_is_empty(&range));
     hn_axis axis = hn_axis_over(range, 0, 100);
-    assert_float_equal(hn_axis_at(&axis, 0.5), 50, 1e-9);
+    assert_near(hn_axis_at(&axis, 0.5), 50, 1e-9);
     hn_range_add(&range, 7);
     axis = hn_axis_over(range, 0, 100); /* one number */
-    assert_float_equal(hn_axis_at(&axis, 7), 50, 1e-9);
+    assert_near(hn_axis_at(&axis, 7), 50, 1e-9);
     hn_range_add(&range, 17);
     axis = hn_axis_over(range, 100, 0); /* upwards */
-    assert_float_equal(hn_axis_at(&axis, 12), 50, 1e-9);
+    assert_near(hn_axis_at(&axis, 12), 50, 1e-9);
     assert_true(hn_axis_at(&axis, 7) < 100 && hn_axis_at(&axis, 17) > 0);
     range = (hn_range){0, 0};
     axis = hn_axis_over(range, 0, 100);
-    assert_float_equal(hn_axis_at(&axis, 0), 50, 1e-9);
+    assert_near(hn_axis_at(&axis, 0), 50, 1e-9);
 }
 
 /* ---- Pictures ---------------------------------------------------------------------------- */
@@ -202,10 +202,10 @@ static void bars_are_to_scale(void **state) {
         width[i] = strtod(strstr(from, " width=\"") + 8, NULL);
         from++;
     }
-    assert_float_equal(width[0], 2 * width[1], 0.11);
-    assert_float_equal(width[1], 2 * width[2], 0.11);
-    assert_float_equal(at[0], at[1], 0.11);
-    assert_float_equal(at[2] + width[2], at[0], 0.11); /* the negative one ends at zero */
+    assert_near(width[0], 2 * width[1], 0.11);
+    assert_near(width[1], 2 * width[2], 0.11);
+    assert_near(at[0], at[1], 0.11);
+    assert_near(at[2] + width[2], at[0], 0.11); /* the negative one ends at zero */
     hn_text_free(&svg);
 }
 

@@ -6,6 +6,7 @@
 #include "../train/fixture.h"
 #include "base/rng.h"
 #include "kernel/kernel.h"
+#include "near.h"
 #include "report/curves.h"
 
 enum { ROWS = 700, CELLS = FIXTURE_SCENARIOS * FIXTURE_TASKS, SEED = 9 };
@@ -125,10 +126,10 @@ static void replicates_are_the_definition(void **state) {
             const hn_cell_curves *const cell = hn_curves_cell(curves, c);
             const int32_t n = labels_of(labels, &made, c, s.by_user);
             for (int32_t i = 0; i < n; i++) times[i] = 1;
-            assert_float_equal(cell->auc, slow_auc(labels, times, n), 1e-12);
+            assert_near(cell->auc, slow_auc(labels, times, n), 1e-12);
             for (int32_t b = 0; b < HN_REPLICATES; b += 57) {
                 for (int32_t i = 0; i < n; i++) times[i] = times_of(labels[i].unit, b);
-                assert_float_equal(cell->replicates[b], slow_auc(labels, times, n), 1e-12);
+                assert_near(cell->replicates[b], slow_auc(labels, times, n), 1e-12);
             }
         }
         hn_curves_free(curves);
@@ -150,7 +151,7 @@ static void nothing_but_rows_counts(void **state) {
                                                                            hn_curves_cell(other, c);
             assert_memory_equal(a->replicates, b->replicates, HN_REPLICATES * sizeof(double));
             assert_int_equal(a->n_bins, b->n_bins);
-            assert_float_equal(a->auc, b->auc, 0);
+            assert_near(a->auc, b->auc, 0);
         }
         hn_curves_free(other);
     }
@@ -184,8 +185,8 @@ static void roc_points_are_rates_above_a_threshold(void **state) {
         double sum[2] = {0};
         for (int32_t i = 0; i < n; i++) sum[labels[i].positive] += labels[i].weight;
         assert_true(cell->n_points > 10 && cell->n_points <= HN_ROC_POINTS);
-        assert_float_equal(cell->x[0] + cell->y[0], 0, 0);
-        assert_float_equal(cell->x[cell->n_points - 1] + cell->y[cell->n_points - 1], 2, 0);
+        assert_near(cell->x[0] + cell->y[0], 0, 0);
+        assert_near(cell->x[cell->n_points - 1] + cell->y[cell->n_points - 1], 2, 0);
         for (int32_t k = 1; k < cell->n_points - 1; k++) {
             bool found = false;
             assert_true(cell->x[k] >= cell->x[k - 1] && cell->y[k] >= cell->y[k - 1]);
@@ -232,10 +233,10 @@ static void bins_hold_all_rows(void **state) {
             assert_true(bin->weight < 0.3 * all);
         }
         assert_int_equal(rows, n);
-        assert_float_equal(weight, all, 1e-9);
-        assert_float_equal(predicted, all_predicted, 1e-9);
-        assert_float_equal(positive, all_positive, 1e-9);
-        assert_float_equal(cell->error, error / all, 1e-12);
+        assert_near(weight, all, 1e-9);
+        assert_near(predicted, all_predicted, 1e-9);
+        assert_near(positive, all_positive, 1e-9);
+        assert_near(cell->error, error / all, 1e-12);
     }
     hn_curves_free(curves);
     fixture_free_rows(&made);
@@ -265,12 +266,12 @@ static void intervals_are_numpys_quantiles(void **state) {
     double low, high, numbers[201];
     for (int32_t i = 0; i <= 200; i++) numbers[i] = (i * 83) % 201; /* 0…200, mixed */
     hn_interval(&low, &high, numbers, 201);
-    assert_float_equal(low, 5, 1e-12);
-    assert_float_equal(high, 195, 1e-12);
+    assert_near(low, 5, 1e-12);
+    assert_near(high, 195, 1e-12);
     double few[] = {NAN, 1, NAN, 2, 3}; /* numpy.quantile([1, 2, 3], [0.025, 0.975]) */
     hn_interval(&low, &high, few, 5);
-    assert_float_equal(low, 1.05, 1e-12);
-    assert_float_equal(high, 2.95, 1e-12);
+    assert_near(low, 1.05, 1e-12);
+    assert_near(high, 2.95, 1e-12);
     double fewer[] = {NAN, 1, NAN, NAN, 3};
     hn_interval(&low, &high, fewer, 5);
     assert_true(isnan(low) && isnan(high));

@@ -4,6 +4,7 @@
 
 #include "../train/fixture.h"
 #include "base/rng.h"
+#include "near.h"
 #include "report/sample.h"
 
 enum { ROWS = 600 };
@@ -59,8 +60,8 @@ static void same_row(const hn_rows *left, int32_t a, const hn_rows *right, int32
             assert_int_equal(left->ids[a * layout->ids + input->slot],
                              right->ids[b * layout->ids + input->slot]);
         if (input->kind == HN_INPUT_VALUE)
-            assert_float_equal(left->values[a * layout->values + input->slot],
-                               right->values[b * layout->values + input->slot], 0);
+            assert_near(left->values[a * layout->values + input->slot],
+                        right->values[b * layout->values + input->slot], 0);
         if (input->kind != HN_INPUT_LIST) continue;
         const uint32_t *const x = left->list_begin + a * layout->lists + input->slot,
                               *const y = right->list_begin + b * layout->lists + input->slot;
