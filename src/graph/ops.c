@@ -102,6 +102,8 @@ static hn_view param_grad(const hn_context *context, int32_t value, int32_t chun
         if (fresh) *fresh = false;
         return view;
     }
+    const uint8_t *matrices = context->grads->matrices;
+    if (matrices && !matrices[first + chunk]) return (hn_view){0};
     const int32_t rows = hn_node_of(context, value)->shape.rows;
     view.at += (int64_t)chunk * rows * view.ld;
     view.rows = rows;

@@ -67,9 +67,11 @@ const hn_real *hn_plan_named_param(const hn_plan *plan, const hn_params *params,
 /* ---- Gradients ------------------------------------------------------------------------ */
 
 typedef struct hn_grads {
-    hn_real *block;        /* [block_count], valid only where written */
-    uint8_t *written;      /* [chunks] a chunk is one matrix of a parameter's batch */
-    const uint8_t *wanted; /* [values] hn_plan_wanted's: backward goes there only; NULL: all */
+    hn_real *block;          /* [block_count], valid only where written */
+    uint8_t *written;        /* [chunks] a chunk is one matrix of a parameter's batch */
+    const uint8_t *wanted;   /* [values] hn_plan_wanted's: backward goes there only; NULL: all */
+    const uint8_t *matrices; /* [chunks] of wanted parameters that are used by matrix, those whose
+                                gradient is computed; NULL: all */
 } hn_grads;
 typedef struct hn_chunk {
     size_t offset, count;

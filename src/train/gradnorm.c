@@ -17,7 +17,7 @@ typedef struct part {             /* of the shared layer's parameter */
 struct hn_gradnorm {
     const hn_plan *plan;
     int32_t threads, shards, tasks, cells;
-    uint8_t *wanted;
+    uint8_t *wanted, *matrices; /* hn_grads' */
     part part;
     int32_t *chunks; /* [n_chunks] that a tile may write */
     int32_t n_chunks;
@@ -77,15 +77,28 @@ static int32_t find_param(const hn_plan *plan, const char *name) {
     return -1;
 }
 
-static hn_status find_chunks(hn_gradnorm *g, hn_error *err) {
+/* Whether a chunk is a matrix of the layer's parameter that no norm is taken of. */
+static bool is_outside(const hn_gradnorm *g, const hn_param_info *info, int32_t chunk) {
+    const size_t matrix = (size_t)g->part.rows * (size_t)g->part.cols,
+                 at = hn_plan_chunk(g->plan, chunk)->offset;
+    if (at < info->offset || at >= info->offset + (size_t)info->batch * matrix) return false;
+    const size_t number = (at - info->offset) / matrix;
+    return number < (size_t)g->part.first || number >= (size_t)(g->part.first + g->part.count);
+}
+
+static hn_status find_chunks(hn_gradnorm *g, const hn_param_info *info, hn_error *err) {
     const size_t all = (size_t)hn_plan_chunks(g->plan) + 1;
     g->chunks = hn_alloc_zero(all, sizeof *g->chunks);
     g->at = hn_alloc_zero(all, sizeof *g->at);
-    if (!g->chunks || !g->at) return hn_no_memory(err, "gradnorm");
-    g->n_chunks = hn_plan_wanted_chunks(g->chunks, g->plan, g->wanted);
-    for (int32_t c = 0; c < g->n_chunks; c++) {
-        g->at[c] = g->count;
+    g->matrices = hn_alloc_zero(all, 1);
+    if (!g->chunks || !g->at || !g->matrices) return hn_no_memory(err, "gradnorm");
+    const int32_t n = hn_plan_wanted_chunks(g->chunks, g->plan, g->wanted);
+    for (int32_t c = 0; c < n; c++) {
+        if (is_outside(g, info, g->chunks[c])) continue;
+        g->chunks[g->n_chunks] = g->chunks[c];
+        g->at[g->n_chunks++] = g->count;
         g->count += hn_plan_chunk(g->plan, g->chunks[c])->count;
+        g->matrices[g->chunks[c]] = 1;
     }
     return HN_OK;
 }
@@ -99,7 +112,7 @@ static hn_status find_layer(hn_gradnorm *g, const hn_config_model *config, hn_er
                        layer.name);
     g->part = part_of(hn_plan_param(g->plan, param), &layer);
     HN_TRY(hn_plan_wanted(&g->wanted, g->plan, param, err));
-    return find_chunks(g, err);
+    return find_chunks(g, hn_plan_param(g->plan, param), err);
 }
 
 hn_status hn_gradnorm_create(hn_gradnorm **out, const hn_plan *plan, const hn_config_model *config,
@@ -150,6 +163,7 @@ hn_status hn_gradnorm_reserve(hn_gradnorm *g, hn_error *err) {
     for (int32_t i = 0; i < g->threads; i++) {
         HN_TRY(hn_grads_create(&g->scratch[i], g->plan, err));
         g->scratch[i].wanted = g->wanted;
+        g->scratch[i].matrices = g->matrices;
     }
     return HN_OK;
 }
@@ -163,6 +177,7 @@ void hn_gradnorm_free(hn_gradnorm *g) {
     hn_free(g->written);
     hn_free(g->sums);
     hn_free(g->wanted);
+    hn_free(g->matrices);
     hn_free(g->chunks);
     hn_free(g->at);
     hn_free(g);
