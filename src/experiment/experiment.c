@@ -20,6 +20,15 @@ static hn_status report(hn_report **out, const hn_campaign *campaign, hn_error *
     return hn_report_create(out, table, &text, err);
 }
 
+/* What is done so far, for whoever has stopped it; the stop is what is told. */
+static void write_so_far(const hn_campaign *campaign) {
+    json_t *table;
+    if (hn_table_make(&table, campaign, NULL) != HN_OK) return;
+    if (hn_table_write(table, campaign->dir, NULL) != HN_OK)
+        hn_say(campaign->run, HN_LOG_WARNING, "the table of what is done cannot be written");
+    json_decref(table);
+}
+
 static hn_status run_campaign(hn_report **out, const hn_experiment_config *config,
                               const hn_experiment_options *options, const hn_run *run,
                               hn_error *err) {
@@ -27,6 +36,7 @@ static hn_status run_campaign(hn_report **out, const hn_experiment_config *confi
     HN_TRY(hn_campaign_open(&campaign, config, options, run, err));
     hn_status status = hn_campaign_execute(&campaign, err);
     if (status == HN_OK) status = report(out, &campaign, err);
+    if (status == HN_INTERRUPTED) write_so_far(&campaign);
     hn_campaign_close(&campaign);
     return status;
 }

@@ -177,6 +177,16 @@ def test_a_changed_config_is_run_and_the_old_one_is_kept(lab, grid):
     assert lab.lines(path) == now
 
 
+def test_kept_lines_are_enough(lab, grid):
+    """On another machine: nothing is run, and the table is the same."""
+    path, table = grid
+    folder = lab.folder / "kept"
+    folder.mkdir()
+    (folder / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lab.lines(path)))
+    assert lab.hinet.json("experiment", path, "--out", folder) == table
+    assert not (folder / "runs").exists()
+
+
 def test_changed_data_are_run(lab, hinet, tmp_path):
     other = Lab(hinet, tmp_path)
     path = other.write("d", SMALL + "models: [shared-bottom]\n")
@@ -280,6 +290,8 @@ def test_ctrl_c_stops_in_order_and_ends_with_130(lab):
     assert all(map(is_gone, children))
     assert list((lab.folder / "stopped" / "runs").glob("*/checkpoint.hn"))
     assert not lab.lines(path)
+    table = json.loads((lab.folder / "stopped" / "table.json").read_text())
+    assert [row["done"] for row in table["data"][0]["models"]] == [0, 0] and table["failed"] == []
 
 
 def test_two_at_a_time_in_one_folder_are_refused(lab):
@@ -432,6 +444,18 @@ def check_search(lab, path, table):
     # The trials' lines know nothing of the test split.
     trials = lab.lines(path, kind="trial")
     assert trials and not any("test" in line for line in trials)
+
+
+def test_models_with_other_features_are_compared_too(lab):
+    """Their prepared data are others, their test rows the same."""
+    path = lab.write("features", SMALL + """
+models:
+  shared-bottom: {}
+  without rates: {like: shared-bottom, set: {features: {user_rate: null, item_rate: null}}}
+""")
+    table = lab.run(path)
+    assert len(list((lab.folder / "features" / "data").glob("*.hnd"))) == 2
+    assert rows_of(table)["without rates"]["difference"]["method"] == "bootstrap by user"
 
 
 def test_the_search_is_the_same_however_it_goes(lab):
