@@ -344,10 +344,11 @@ static json_t *searches_json(const hn_campaign *c) {
                 json_array_append_new(trials, trial_json(study, t));
             for (int32_t r = 0; r < study->rungs.n; r++)
                 json_array_append_new(rungs, json_integer(study->rungs.epochs[r]));
-            json_array_append_new(
-                list, json_pack("{s:s, s:s, s:i, s:o, s:o}", "data", c->config->bases[b].name,
-                                "model", c->config->models[m].name, "best", (int)study->best,
-                                "epochs", rungs, "trials", trials));
+            json_t *const best = study->known ? json_integer(study->best) : json_null();
+            json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o}", "data",
+                                                  c->config->bases[b].name, "model",
+                                                  c->config->models[m].name, "best", best, "epochs",
+                                                  rungs, "trials", trials));
         }
     return list;
 }
