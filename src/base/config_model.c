@@ -144,7 +144,7 @@ static const hn_option model_options[] = {
                 "(`scenario`), the user's columns, or the whole row"},
     {FIELD(tower_gate), COUNT(0, 4096, NULL),
      .meaning = "hidden width of gates on the towers' layers (PPNet) that read user, item and "
-                "scenario; 0: none"},
+                "scenario; 0: none; absent: 16 in hinet+, else 0"},
     {FIELD(expert_norm), .type = &hn_value_bool,
      .meaning = "LayerNorm in every expert layer (also of bottoms), before its activation; absent: "
                 "of m3oe only"},
@@ -160,7 +160,7 @@ static const hn_option model_options[] = {
          "logits (`wide`), or to the network beside its input"},
     {FIELD(wide), .type = &hn_value_enum, .names = wide_names,
      .meaning = "a linear part from the input to the logits: none, the same for all scenarios "
-                "(`task`), or of each cell"},
+                "(`task`), or of each cell; absent: `task` in hinet+, else none"},
     {FIELD(compat), .type = &hn_value_section, .section = &compat_section},
 };
 
@@ -172,11 +172,22 @@ const hn_config_section hn_model_section = {
     .short_key = "name",
     .check = hn_model_check};
 
+static bool is_absent(const hn_node *node, const char *key) {
+    return hn_node_is_null(hn_node_find(node, key));
+}
+
+/* What a model has where the config doesn't say otherwise. HiNet+ is what the ablation on
+ * validation data chose (docs/results.md). */
+static void fill_defaults(hn_config_model *m, const hn_node *node) {
+    if (m->kind == HN_MODEL_M3OE && is_absent(node, "expert_norm")) m->expert_norm = true;
+    if (m->kind != HN_MODEL_HINET_PLUS) return;
+    if (is_absent(node, "wide")) m->wide = HN_WIDE_TASK;
+    if (is_absent(node, "tower_gate")) m->tower_gate = 16;
+}
+
 hn_status hn_model_check(hn_config_reader *reader, const hn_node *node, void *model) {
     hn_config_model *m = model;
-    /* M3oE's experts have LayerNorm where the config doesn't say otherwise */
-    if (m->kind == HN_MODEL_M3OE && hn_node_is_null(hn_node_find(node, "expert_norm")))
-        m->expert_norm = true;
+    fill_defaults(m, node);
     if (m->task_own + m->task_shared == 0)
         return hn_config_fail_key(
             reader, node, "task_own",

@@ -69,6 +69,9 @@ hn_value hn_block_pairs(hn_graph *graph) {
         graph, hn_sum_of(graph, hn_product_of(graph, s, s), hn_affine(graph, q, -1, 0)), 0.5, 0);
 }
 
+/* Single is M models: what the scenarios of others share, each of its models has for itself. */
+static bool is_apart(const hn_config_model *config) { return config->kind == HN_MODEL_SINGLE; }
+
 /* ---- Beside the network: logit += … ---------------------------------------------------------- */
 
 /* V is the same for all scenarios (one matrix) or of each cell. */
@@ -84,11 +87,13 @@ static hn_value wide_logits(hn_graph *graph, hn_value x, bool by_cell, bool all_
 }
 
 /* B·v_t, v of the task. */
-static hn_value pair_logits(hn_graph *graph) {
+static hn_value pair_logits(hn_graph *graph, bool apart) {
     const hn_value b = hn_block_pairs(graph);
-    const hn_value v = hn_param(graph, "pairs.w", 1, hn_value_shape(graph, b).cols,
-                                hn_graph_tasks(graph), 1, HN_INIT_XAVIER);
-    return hn_linear(graph, b, v, HN_NONE, HN_ACT_NONE);
+    const hn_value v =
+        hn_param(graph, "pairs.w", apart ? hn_graph_scenarios(graph) : 1,
+                 hn_value_shape(graph, b).cols, hn_graph_tasks(graph), 1, HN_INIT_XAVIER);
+    return apart ? hn_linear_scenario(graph, b, v, HN_NONE, HN_ACT_NONE)
+                 : hn_linear(graph, b, v, HN_NONE, HN_ACT_NONE);
 }
 
 /* One network for all scenarios, which has the scenario as a feature; a logit for each task. */
@@ -117,10 +122,12 @@ static hn_value add_logits(hn_graph *graph, hn_value logits, hn_value more) {
 hn_value hn_block_beside(hn_graph *graph, const hn_config_model *config, hn_value logits,
                          bool all_heads) {
     const hn_value x = hn_graph_x(graph);
+    const bool apart = is_apart(config);
     if (config->wide != HN_WIDE_NONE)
-        logits = add_logits(graph, logits,
-                            wide_logits(graph, x, config->wide == HN_WIDE_CELL, all_heads));
-    if (config->pairs == HN_PAIRS_WIDE) logits = add_logits(graph, logits, pair_logits(graph));
+        logits = add_logits(
+            graph, logits, wide_logits(graph, x, apart || config->wide == HN_WIDE_CELL, all_heads));
+    if (config->pairs == HN_PAIRS_WIDE)
+        logits = add_logits(graph, logits, pair_logits(graph, apart));
     if (config->side_units.n > 0) logits = add_logits(graph, logits, side_logits(graph, config));
     return logits;
 }
@@ -160,14 +167,20 @@ hn_value hn_block_tower_gate(hn_graph *graph, const hn_config_model *config, hn_
     const int32_t tasks = hn_graph_tasks(graph);
     char name[32];
     snprintf(name, sizeof name, "tower.gate.%d", level);
-    const hn_value a = hn_block_layer(
-        graph, z,
-        &(hn_layer){
-            .name = name, .suffix = "1", .n = 1, .cols = config->tower_gate, .act = HN_ACT_RELU});
-    const hn_value s = hn_block_layer(
-        graph, a,
-        &(hn_layer){
-            .name = name, .suffix = "2", .n = tasks, .cols = shape.cols, .act = HN_ACT_SIGMOID});
+    const hn_value a = hn_block_layer(graph, z,
+                                      &(hn_layer){.name = name,
+                                                  .suffix = "1",
+                                                  .n = 1,
+                                                  .cols = config->tower_gate,
+                                                  .act = HN_ACT_RELU,
+                                                  .by_scenario = is_apart(config)});
+    const hn_value s = hn_block_layer(graph, a,
+                                      &(hn_layer){.name = name,
+                                                  .suffix = "2",
+                                                  .n = tasks,
+                                                  .cols = shape.cols,
+                                                  .act = HN_ACT_SIGMOID,
+                                                  .by_scenario = is_apart(config)});
     /* δ = 2σ(relu(z·W₁ + b₁)·W₂ + b₂) */
     const hn_value delta = repeat(graph, hn_affine(graph, s, 2, 0), shape.groups / tasks);
     return hn_product_of(graph, h, delta);

@@ -344,6 +344,39 @@ static void norms_of_experts(void **state) {
     }
 }
 
+/* HiNet+ is HiNet but for what its name turns on, and all of that can be said otherwise. */
+static void defaults_of_hinet_plus(void **state) {
+    (void)state;
+    static const struct {
+        const char *model;
+        hn_wide wide;
+        int32_t gate, side;
+    } cases[] = {{"hinet", HN_WIDE_NONE, 0, 0},
+                 {"ple", HN_WIDE_NONE, 0, 0},
+                 {"hinet+", HN_WIDE_TASK, 16, 0},
+                 {"{name: hinet+}", HN_WIDE_TASK, 16, 0},
+                 {"{name: hinet+, wide: null, tower_gate: null}", HN_WIDE_TASK, 16, 0},
+                 {"{name: hinet+, wide: none}", HN_WIDE_NONE, 16, 0},
+                 {"{name: hinet+, tower_gate: 0}", HN_WIDE_TASK, 0, 0},
+                 {"{name: hinet+, side_units: [8], wide: cell}", HN_WIDE_CELL, 16, 8},
+                 {"{name: ple, wide: task, tower_gate: 4, side_units: [5]}", HN_WIDE_TASK, 4, 5}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "log: l\ntasks: {y: y}\nfeatures: {u: id}\nmodel: %s\n",
+                 cases[i].model);
+        hn_config *c = parse(text);
+        assert_int_equal(c->model.wide, cases[i].wide);
+        assert_int_equal(c->model.tower_gate, cases[i].gate);
+        assert_int_equal(c->model.side_units.n, cases[i].side > 0);
+        if (cases[i].side > 0) assert_int_equal(c->model.side_units.units[0], cases[i].side);
+        assert_int_equal(c->model.pairs, HN_PAIRS_NONE);
+        assert_int_equal(c->model.san_input, HN_SAN_SCENARIO);
+        assert_false(c->model.expert_norm);
+        assert_fixed_point(hn_config_yaml(c));
+        hn_config_free(c);
+    }
+}
+
 /* The tasks' names become numbers for the model, in whatever order they stand. */
 static void tasks_after_tasks(void **state) {
     (void)state;
@@ -507,6 +540,7 @@ int main(void) {
         cmocka_unit_test(split_scenarios_tasks),
         cmocka_unit_test(tasks_after_tasks),
         cmocka_unit_test(norms_of_experts),
+        cmocka_unit_test(defaults_of_hinet_plus),
         cmocka_unit_test(features_with_defaults),
         cmocka_unit_test(rates),
         cmocka_unit_test(model_and_training),

@@ -178,6 +178,9 @@ static void esmm_siblings(hn_config_model *c) { /* all after the first */
 /* Options together with what else changes the logits. */
 static void aitm_options(hn_config_model *c) { aitm(c), options_of_rivals(c); }
 static void m3oe_options(hn_config_model *c) { m3oe(c), options_of_rivals(c); }
+static void single_apart(hn_config_model *c) {
+    single(c), c->wide = HN_WIDE_TASK, c->pairs = HN_PAIRS_WIDE, c->tower_gate = 2;
+}
 static void hmoe_after(hn_config_model *c) { hmoe(c), chain(c), c->wide = HN_WIDE_TASK; }
 static void hinet_plus_after(hn_config_model *c) { hinet_plus(c), chain(c); }
 static void all_heads_after(hn_config_model *c) { wide_cell_all_heads(c), chain(c); }
@@ -301,6 +304,7 @@ const model_case model_cases[] = {
     CASE(esmm_siblings),
     CASE(aitm_options),
     CASE(m3oe_options),
+    CASE(single_apart),
     CASE(hmoe_after),
     CASE(hinet_plus_after),
     CASE(all_heads_after),

@@ -38,8 +38,8 @@ class Reference(Rivals):
         heads = [z + y for z, y in zip(heads, self.wide(x, i, len(heads)), strict=True)]
         if self.config["pairs"] == "wide":
             v = self.param("pairs.w")
-            assert v.shape == (1, pairs.shape[1], self.tasks, 1)
-            heads = [z + pairs @ v[0, :, k % self.tasks] for k, z in enumerate(heads)]
+            assert v.shape == (self.scenarios if self.apart else 1, pairs.shape[1], self.tasks, 1)
+            heads = [z + pairs @ v[i if self.apart else 0, :, k % self.tasks] for k, z in enumerate(heads)]
         if self.config.get("side_units"):
             side = self.side_network(x, i)
             heads = [z + side[k % self.tasks] for k, z in enumerate(heads)]
@@ -50,7 +50,7 @@ class Reference(Rivals):
         if self.config["wide"] == "none":
             return [0.0] * heads
         v, t = self.param("wide.w"), self.tasks
-        if self.config["wide"] == "task":
+        if self.config["wide"] == "task" and not self.apart:
             assert v.shape == (1, x.shape[1], t, 1)
             return [x @ v[0, :, k % t] for k in range(heads)]
         if self.all_heads:

@@ -39,6 +39,7 @@ class Blocks:
         self.scenarios, self.tasks = meta["scenarios"], meta["tasks"]
         self.hinet = self.config["name"].startswith("hinet")
         self.all_heads = self.hinet and self.compat["all_heads"]
+        self.apart = self.config["name"] == "single"  # M models
         self.values = {name: Value(numbers) for name, numbers in given.items()
                        if name.startswith(("param/", "table/"))}
         self.scenario_of = given["scenario"].ravel()
@@ -68,7 +69,7 @@ class Blocks:
                 parts.append(Value(self.given["values"][self.rows, slot:slot + 1]))
                 continue
             table = self.values["table/" + feature["table"]]
-            if self.config["name"] == "single":  # tables of its own for each scenario
+            if self.apart:  # tables of its own for each scenario
                 size = table.shape[0] // self.scenarios
                 table = table[i * size:(i + 1) * size]
             if feature["kind"] == "id":
@@ -230,11 +231,11 @@ class Blocks:
         x = self.plain
         ids = [part for part in (self.identity(x, "user"), self.identity(x, "item")) if part is not None]
         z = concat([self.stop(x), *ids, self.scenario_row("tower.gate.e", i)])
-        delta = {}
+        delta, of = {}, i if self.apart else None
         for l in range(1, len(self.config["tower_units"]) + 1):
-            hidden = self.relu(self.layer(f"tower.gate.{l}", 1, [z], 1)[0])
+            hidden = self.relu(self.layer(f"tower.gate.{l}", 1, [z], 1, of)[0])
             assert hidden.shape[1] == self.config["tower_gate"]
-            delta[l] = [sigmoid(y) * 2.0 for y in self.layer(f"tower.gate.{l}", 2, [hidden], self.tasks)]
+            delta[l] = [sigmoid(y) * 2.0 for y in self.layer(f"tower.gate.{l}", 2, [hidden], self.tasks, of)]
         return lambda l, k: delta[l][k % self.tasks]
 
     def towers(self, groups, heads, scenario, i):
