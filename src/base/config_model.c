@@ -243,7 +243,7 @@ static const hn_option train_options[] = {
          "ple, m3oe: of the shared experts; mmoe, hmoe: of the experts; shared-bottom, mixed, "
          "star, pepnet: of the bottom; refused for models without one (single, "
          "cross-stitch, aitm). A step of gradnorm goes backward once more for each task, "
-         "from the loss to that layer: with two tasks it takes 1.1 to 1.5 times as long"},
+         "from the loss to that layer: with two tasks it takes 1.1 to 1.3 times as long"},
     {FIELD(weighting_rate), REAL(0, 100, "0.01"), .flags = HN_OPTION_ABOVE_MIN,
      .meaning = "learning rate of `weighting: uncertainty` and `gradnorm`, by Adam"},
     {FIELD(gradnorm_alpha), REAL(0, 100, "1.5"),
