@@ -331,8 +331,8 @@ void hn_page_write(hn_text *out, const json_t *document) {
         write_sections(&page);
         hn_html_raw(out,
                     "<footer>The numbers of every table and picture stand in this file as JSON, in "
-                    "the element <code>#data</code>.</footer>\n</div>\n"
-                    "<script type=\"application/json\" id=\"data\">");
+                    "the element <code>#document</code>.</footer>\n</div>\n"
+                    "<script type=\"application/json\" id=\"document\">");
         hn_html_json(out, document);
         hn_html_raw(out, "</script>\n</body>\n</html>\n");
     }
