@@ -330,17 +330,16 @@ static bool by_step(const hn_page *page) {
     return false;
 }
 
-/* history[i][key], or history[i].cells[key][cell] where cell ≥ 0; NULL where there is none. */
+/* history[i][key], or history[i].cells[key][cell] where cell ≥ 0; NULL without records or memory.
+ */
 static double *history_numbers(const json_t *history, const char *key, int32_t cell) {
     const size_t n = json_array_size(history);
-    bool any = false;
     double *const out = n > 0 ? hn_alloc(n, sizeof *out) : NULL;
     for (size_t i = 0; out && i < n; i++) {
         const json_t *const record = json_array_get(history, i);
         out[i] = cell < 0 ? hn_number_at(record, key)
                           : hn_number_of(json_array_get(
                                 hn_array_at(json_object_get(record, "cells"), key), (size_t)cell));
-        any |= isfinite(out[i]);
     }
     return out;
 }
