@@ -26,7 +26,7 @@ typedef struct trained {
     hn_real dx[ROWS * WIDTH];
     hn_real *dense; /* [block_count], 0 where nothing was written */
     double scale[HEADS_MAX];
-    size_t samples; /* numbers of a tensor that are moved one by one; 0: all at once */
+    size_t samples; /* numbers of a tensor that are also moved one by one */
 } trained;
 
 static double loss_of(trained *w) {
@@ -139,14 +139,11 @@ static double largest_of(const hn_real *numbers, size_t count) {
     return largest;
 }
 
-/* Some numbers of a tensor each, or all of them at once. */
+/* All numbers of a tensor at once, and some of them alone. */
 static void check_tensor(trained *w, const char *name, const char *tensor, size_t count,
                          const hn_real *gradient, hn_real *numbers, double largest) {
-    if (w->samples == 0) {
-        compare(w, name, tensor, 0, count, gradient, numbers, largest * sqrt((double)count));
-        return;
-    }
-    for (size_t i = 0; i < count; i += 1 + count / w->samples)
+    compare(w, name, tensor, 0, count, gradient, numbers, largest * sqrt((double)count));
+    for (size_t i = 0; w->samples > 0 && i < count; i += 1 + count / w->samples)
         compare(w, name, tensor, i, 1, gradient, numbers, largest);
 }
 
@@ -199,7 +196,7 @@ static void check_tables(trained *w, const char *name) {
 static void check_case(const model_case *row, int32_t scenarios, int32_t tasks) {
     trained w;
     open_case(&w, row, scenarios, tasks);
-    w.samples = scenarios == 3 && tasks == TASKS ? 6 : 0;
+    w.samples = scenarios == 3 && tasks == TASKS ? 2 : 0;
     check_params(&w, row->name);
     check_tables(&w, row->name);
     close_case(&w);
