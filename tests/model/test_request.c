@@ -84,7 +84,7 @@ static void test_every_model(void **state) {
     for (size_t i = 0; i < n_model_cases; i++) {
         const hn_config_model config = model_case_config(&model_cases[i]);
         open_bed(&b, &config);
-        check_sizes(&b, model_cases[i].name, i == 0 ? 1 : 41);
+        check_sizes(&b, model_cases[i].name, i == 0 ? 1 : 163);
         close_bed(&b);
     }
 }
