@@ -18,7 +18,7 @@ from reference_weighting import Weighting, norms, task_losses
 from tape import Value, backward, bce, concat, exp, log_sum_exp, mean, relu, rsqrt, sigmoid, softmax, total
 
 BUILDS = pathlib.Path(os.environ.get("HN_BUILDS", ROOT / "build"))
-TOLERANCE = {"release": 3e-5, "double": 1e-9}  # float32: the sums of hundreds of terms that cancel
+TOLERANCE = {"release": 3e-5, "double": 1e-11}  # float32: the sums of hundreds of terms that cancel
 TYPE = {"release": np.float32, "double": np.float64}
 KINK = 1e-4
 TABLE_KINK = 1e-5  # of SAN's MLP, which has no rows to choose from
@@ -257,6 +257,8 @@ def test_logits_losses_and_gradients(export, case):
         ref = Reference(*export.given(case, world, export.kept[case, world]))
         assert ref.margin.min() > KINK
         compare = Comparison(export, case, world)
+        if export.build == "release" and ref.config["expert_norm"]:
+            compare.tolerance = 3e-4  # a norm of few numbers that are nearly alike magnifies rounding
         moved |= compare_sessions(compare, ref, export.read(case, world, "out"))
         compare_step(compare, ref, export.read(case, world, "step"))
         everything |= set(ref.values)
@@ -324,7 +326,7 @@ def test_weights_of_tasks(export, case, kind, world):
     for step in STEPS:
         replay_step(compare, weighting, export, case, world, step)
         far = max(far, np.abs(weighting.factors() - start).max())
-    assert (far > 0.05) == (kind == "uncertainty" or tasks > 1)
+    assert (far > 0.01) == (kind == "uncertainty" or tasks > 1)
 
 
 def test_the_pack_reader_refuses_damage(export):
