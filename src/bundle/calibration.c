@@ -81,8 +81,9 @@ hn_calibrate_kind hn_calibration_kind(const hn_calibration *calibration) {
     return calibration->kind;
 }
 
-/* The odds of a positive are r times what the sampled log says. */
-double hn_unsample(double p, double rate) { return rate < 1 ? p * rate / (p * rate + 1 - p) : p; }
+/* The odds of a positive are r times what the sampled log says. (1 - p first: a rate below the
+ * last digit of 1 would vanish beside it.) */
+double hn_unsample(double p, double rate) { return rate < 1 ? p * rate / (p * rate + (1 - p)) : p; }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 

@@ -286,6 +286,7 @@ static void sampled_negatives_are_corrected_for(void **state) {
     assert_true(hn_unsample(0.25, 1) == 0.25);
     assert_true(fabs(hn_unsample(0.5, 0.25) - 0.2) < 1e-15);
     assert_true(fabs(hn_unsample(1, 0.1) - 1) < 1e-15 && hn_unsample(0, 0.1) == 0);
+    assert_true(hn_unsample(1, 1e-17) == 1 && hn_unsample(0.5, 1e-300) <= 1);
     const char *const sampled[] = {"log={files: log.csv, sampling: 0.1}"};
     world_make_with(&w, WORLD_HINET, sampled, 1);
     assert_ok(hn_bundle_open(&bundle, w.bundle_path, &err));

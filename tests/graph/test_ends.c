@@ -90,7 +90,7 @@ static void near(const char *what, double a, double b, double found, long double
 /* Each pair (a, b), b after a: the logit, and what a gradient of the loss of b becomes. */
 static void check_pairs(const double *a, const double *b, int32_t n) {
     static const int32_t before[TASKS] = {-1, 0};
-    double table[CELLS_MAX], loss[CELLS_MAX];
+    double table[CELLS_MAX] = {0}, loss[CELLS_MAX];
     for (int32_t i = 0; i < n; i++) table[2 * i] = a[i], table[2 * i + 1] = b[i];
     world w;
     const hn_value z = begin(&w, n, n, TASKS, table);
