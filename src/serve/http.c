@@ -361,12 +361,12 @@ static bool has_unread(const client *l) {
     return (l->phase == FRESH || l->phase == IDLE) && ioctl(l->fd, FIONREAD, &n) == 0 && n > 0;
 }
 
-/* Ends the connections whose time is over. The socket is shut down, not closed: the library
- * sees that and cleans up. */
+/* Ends connections whose time is over or whose client has left. The library sees the shutdown. */
 static void sweep(hn_http *http) {
     const int64_t now = hn_now_ns();
     for (client *l = http->clients; l; l = l->next) {
-        if (l->cut || now - l->since_ns < allowed_ns(http, l)) continue;
+        const bool gone = (l->phase == HEAD || l->phase == BODY) && hn_listen_gone(l->fd);
+        if (l->cut || (now - l->since_ns < allowed_ns(http, l) && !gone)) continue;
         if (atomic_load(&http->draining) && has_unread(l)) continue;
         l->cut = true;
         if (l->phase != IDLE) atomic_fetch_add(&http->cut, 1);

@@ -73,6 +73,8 @@ void hn_listen_remove(const char *address);
 /* Lets no new client in; true once all that came before have been accepted, so that closing the
  * socket resets nobody. `*begun_ns` is 0 at the first call and afterwards this function's. */
 bool hn_listen_ebb(int64_t *begun_ns, int fd, const char *address);
+/* The peer of a connection has closed, and all that it sent was read. */
+bool hn_listen_gone(int fd);
 
 int64_t hn_now_ns(void); /* CLOCK_MONOTONIC */
 

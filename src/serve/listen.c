@@ -177,3 +177,8 @@ bool hn_listen_ebb(int64_t *begun_ns, int fd, const char *address) {
     struct pollfd waiting = {.fd = fd, .events = POLLIN};
     return now - *begun_ns >= handshake_ns && poll(&waiting, 1, 0) == 0;
 }
+
+bool hn_listen_gone(int fd) {
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}

@@ -424,6 +424,16 @@ def test_sigterm_drains(hinet, demo, rows, tmp_path):
     assert events[0] == "start" and "listening" in events and events[-2:] == ["drained", "model"]  # freed
 
 
+def test_a_drain_waits_for_no_client_that_left(hinet, demo, tmp_path):
+    server = Server(hinet, tmp_path, demo.best, "--listen", "127.0.0.1:0")
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"POST /v1/rank HTTP/1.1\r\nContent-Length: 1000\r\n\r\n{")
+        time.sleep(0.2)
+    begun = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - begun < 5  # body_seconds is 10
+
+
 def test_a_second_signal_ends_it_at_once(hinet, demo, tmp_path):
     """While a client keeps its request back, the drain waits; a second signal does not."""
     server = Server(hinet, tmp_path, demo.best, "--listen", "127.0.0.1:0")
