@@ -247,30 +247,6 @@ const cli_command cli_commands[] = {
         .run = run_train,
     },
     {
-        .name = "experiment",
-        .usage = "experiment EXPERIMENT.yaml [OPTIONS]",
-        .summary = "compare models, options and data sets over seeds",
-        .description = "Runs every model with every seed on every data set of EXPERIMENT.yaml\n"
-                       "(docs/experiment.md), each as `hinet train` in a process of its own, "
-                       "several at a time,\n"
-                       "and prints the table: cells, mean and deviation over seeds, paired "
-                       "differences from the\n"
-                       "first model with intervals. Everything is in --out [runs/NAME]: "
-                       "results.jsonl, table.*\n"
-                       "(text, CSV, JSON, Markdown, LaTeX), and a folder a run. What has a result "
-                       "is never run\n"
-                       "again; killed or stopped, the same command goes on. With --search, options "
-                       "are tuned on\n"
-                       "validation first, with the same number of trials for every model.\n",
-        .example = "  hinet experiment examples/experiments/quick.yaml --jobs 2\n",
-        .options = RUN_BITS | CLI_BIT(JOBS) | CLI_BIT(SEARCH) | CLI_BIT(FORMAT) | CLI_BIT(OUT) |
-                   CLI_BIT(JSON),
-        .min_args = 1,
-        .max_args = 1,
-        .missing = "EXPERIMENT.yaml",
-        .run = cli_run_experiment,
-    },
-    {
         .name = "eval",
         .usage = "eval BUNDLE [FILES | CONFIG] [OPTIONS]",
         .summary = "the metrics of a bundle",
@@ -319,70 +295,50 @@ const cli_command cli_commands[] = {
         .run = run_info,
     },
     {
-        .name = "simulate",
-        .usage = "simulate [OPTIONS]",
-        .summary = "write a simulated platform to try things on",
+        .name = "report",
+        .usage = "report RUN... [-o report.html] [OPTIONS]",
+        .summary = "one page about one or several trainings, to look at",
         .description =
-            "Writes a platform of six scenarios with clicks and orders into --out [demo]:\n"
-            "impressions (log.csv; several files over 50 million rows), users.csv, items.csv,\n"
-            "config.yaml, and truth.json with what only a simulation knows: the Bayes-optimal AUC\n"
-            "of every cell on the test days, and how the scenarios are related.\n"
-            "With --serve, the same users come to a running server: its ranked items are shown to\n"
-            "them, and clicks.csv and orders.csv are written into --out. With --against, every\n"
-            "request goes to both servers, and the true gain of the second one's lists is told.\n",
-        .example = "  hinet simulate --rows 1M --seed 1 --out demo\n"
-                   "  hinet simulate --serve http://127.0.0.1:8080 --data demo --requests 20k "
-                   "--out live\n",
-        .options = RUN_BITS | CLI_BIT(SERVE) | CLI_BIT(AGAINST) | CLI_BIT(REQUESTS) |
-                   CLI_BIT(FIRST) | CLI_BIT(DATA) | CLI_BIT(ROWS) | CLI_BIT(SEED) | CLI_BIT(OUT) |
+            "Writes one HTML file, for a browser without a network, a phone, or print: data, "
+            "learning\n"
+            "curves, every cell with intervals, ROC and calibration, which scenario learns from\n"
+            "which, which experts are used, what each feature is worth, several runs compared, "
+            "and\n"
+            "the config. A RUN is a folder that `hinet train` wrote, or a bundle. Without -o the "
+            "page\n"
+            "goes to standard output; with it, a summary or (--json) the page's data.\n"
+            "docs/report.md.\n",
+        .example = "  hinet report runs/hinet runs/ple -o report.html\n",
+        .options = RUN_BITS | CLI_BIT(OUT) | CLI_BIT(DATA) | CLI_BIT(ROWS) | CLI_BIT(SEED) |
+                   CLI_BIT(TEMP) | CLI_BIT(JSON),
+        .min_args = 1,
+        .max_args = SIZE_MAX,
+        .missing = "RUN",
+        .run = cli_run_report,
+    },
+    {
+        .name = "experiment",
+        .usage = "experiment EXPERIMENT.yaml [OPTIONS]",
+        .summary = "compare models, options and data sets over seeds",
+        .description = "Runs every model with every seed on every data set of EXPERIMENT.yaml\n"
+                       "(docs/experiment.md), each as `hinet train` in a process of its own, "
+                       "several at a time,\n"
+                       "and prints the table: cells, mean and deviation over seeds, paired "
+                       "differences from the\n"
+                       "first model with intervals. Everything is in --out [runs/NAME]: "
+                       "results.jsonl, table.*\n"
+                       "(text, CSV, JSON, Markdown, LaTeX), and a folder a run. What has a result "
+                       "is never run\n"
+                       "again; killed or stopped, the same command goes on. With --search, options "
+                       "are tuned on\n"
+                       "validation first, with the same number of trials for every model.\n",
+        .example = "  hinet experiment examples/experiments/quick.yaml --jobs 2\n",
+        .options = RUN_BITS | CLI_BIT(JOBS) | CLI_BIT(SEARCH) | CLI_BIT(FORMAT) | CLI_BIT(OUT) |
                    CLI_BIT(JSON),
-        .run = run_simulate,
-    },
-    {
-        .name = "abtest",
-        .usage = "abtest LOG... [OPTIONS]",
-        .summary = "compare the arms of an experiment",
-        .description = "Reads joined logs (hinet join) and compares the arms of a layer, by "
-                       "scenario and over\n"
-                       "all: clicks, orders, orders and value per user, with intervals. The user "
-                       "is the unit.\n"
-                       "A mismatch of the sample ratio stands above everything as a WARNING and in "
-                       "the JSON as\n"
-                       "sample_ratio.mismatch; the exit code stays 0. docs/experiments.md tells "
-                       "the methods.\n",
-        .example = "  hinet abtest joined.csv --layer ranking --control base\n",
-        .options = CLI_BIT(LAYER) | CLI_BIT(CONTROL) | CLI_BIT(CLICK_TASK) | CLI_BIT(ORDER_TASK) |
-                   CLI_BIT(USER_COLUMN) | CLI_BIT(SCENARIO_COLUMN) | CLI_BIT(CONFIDENCE) |
-                   CLI_BIT(SHARES) | CLI_BIT(PRE) | CLI_BIT(PRE_UNTIL) | CLI_BIT(JSON) |
-                   CLI_BIT(QUIET) | CLI_BIT(HELP),
         .min_args = 1,
-        .max_args = SIZE_MAX,
-        .missing = "LOG",
-        .run = cli_run_abtest,
-    },
-    {
-        .name = "join",
-        .usage = "join EXPOSURES... --event TASK=FILES:WINDOW... [OPTIONS]",
-        .summary = "exposure logs and what users did, to a training log",
-        .description =
-            "Joins exposure logs with clicks, orders and the like (CSV with a header, or JSON "
-            "lines:\n"
-            "request_id, item, time_ms, value) by request and item, and writes a log for hinet "
-            "train\n"
-            "and hinet abtest as CSV: to --out, or to standard output with the report on standard\n"
-            "error. An outcome is 1, 0, or empty while its window is open. Files may be gzip or "
-            "zstd\n"
-            "and patterns in quotes; memory does not grow with them. docs/experiments.md.\n",
-        .example = "  hinet join 'exposures/*.zst' --event click=clicks.csv:30m \\\n"
-                   "    --event order=orders.jsonl:7d --complete --out joined.csv\n",
-        .options = CLI_BIT(EVENT) | CLI_BIT(NOW) | CLI_BIT(SKEW) | CLI_BIT(COMPLETE) |
-                   CLI_BIT(WITH_FEATURES) | CLI_BIT(COLUMNS) | CLI_BIT(RENAME) |
-                   CLI_BIT(BAD_LINES) | CLI_BIT(OUT) | CLI_BIT(TEMP) | CLI_BIT(MEMORY) |
-                   CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
-        .min_args = 1,
-        .max_args = SIZE_MAX,
-        .missing = "EXPOSURES",
-        .run = cli_run_join,
+        .max_args = 1,
+        .missing = "EXPERIMENT.yaml",
+        .run = cli_run_experiment,
     },
     {
         .name = "serve",
@@ -422,6 +378,30 @@ const cli_command cli_commands[] = {
         .run = cli_run_features,
     },
     {
+        .name = "join",
+        .usage = "join EXPOSURES... --event TASK=FILES:WINDOW... [OPTIONS]",
+        .summary = "exposure logs and what users did, to a training log",
+        .description =
+            "Joins exposure logs with clicks, orders and the like (CSV with a header, or JSON "
+            "lines:\n"
+            "request_id, item, time_ms, value) by request and item, and writes a log for hinet "
+            "train\n"
+            "and hinet abtest as CSV: to --out, or to standard output with the report on standard\n"
+            "error. An outcome is 1, 0, or empty while its window is open. Files may be gzip or "
+            "zstd\n"
+            "and patterns in quotes; memory does not grow with them. docs/experiments.md.\n",
+        .example = "  hinet join 'exposures/*.zst' --event click=clicks.csv:30m \\\n"
+                   "    --event order=orders.jsonl:7d --complete --out joined.csv\n",
+        .options = CLI_BIT(EVENT) | CLI_BIT(NOW) | CLI_BIT(SKEW) | CLI_BIT(COMPLETE) |
+                   CLI_BIT(WITH_FEATURES) | CLI_BIT(COLUMNS) | CLI_BIT(RENAME) |
+                   CLI_BIT(BAD_LINES) | CLI_BIT(OUT) | CLI_BIT(TEMP) | CLI_BIT(MEMORY) |
+                   CLI_BIT(JSON) | CLI_BIT(QUIET) | CLI_BIT(HELP),
+        .min_args = 1,
+        .max_args = SIZE_MAX,
+        .missing = "EXPOSURES",
+        .run = cli_run_join,
+    },
+    {
         .name = "replay",
         .usage = "replay EXPOSURES... BUNDLE [OPTIONS]",
         .summary = "score an exposure log again and find what differs",
@@ -440,26 +420,46 @@ const cli_command cli_commands[] = {
         .run = cli_run_replay,
     },
     {
-        .name = "report",
-        .usage = "report RUN... [-o report.html] [OPTIONS]",
-        .summary = "one page about one or several trainings, to look at",
-        .description =
-            "Writes one HTML file, for a browser without a network, a phone, or print: data, "
-            "learning\n"
-            "curves, every cell with intervals, ROC and calibration, which scenario learns from\n"
-            "which, which experts are used, what each feature is worth, several runs compared, "
-            "and\n"
-            "the config. A RUN is a folder that `hinet train` wrote, or a bundle. Without -o the "
-            "page\n"
-            "goes to standard output; with it, a summary or (--json) the page's data.\n"
-            "docs/report.md.\n",
-        .example = "  hinet report runs/hinet runs/ple -o report.html\n",
-        .options = RUN_BITS | CLI_BIT(OUT) | CLI_BIT(DATA) | CLI_BIT(ROWS) | CLI_BIT(SEED) |
-                   CLI_BIT(TEMP) | CLI_BIT(JSON),
+        .name = "abtest",
+        .usage = "abtest LOG... [OPTIONS]",
+        .summary = "compare the arms of an experiment",
+        .description = "Reads joined logs (hinet join) and compares the arms of a layer, by "
+                       "scenario and over\n"
+                       "all: clicks, orders, orders and value per user, with intervals. The user "
+                       "is the unit.\n"
+                       "A mismatch of the sample ratio stands above everything as a WARNING and in "
+                       "the JSON as\n"
+                       "sample_ratio.mismatch; the exit code stays 0. docs/experiments.md tells "
+                       "the methods.\n",
+        .example = "  hinet abtest joined.csv --layer ranking --control base\n",
+        .options = CLI_BIT(LAYER) | CLI_BIT(CONTROL) | CLI_BIT(CLICK_TASK) | CLI_BIT(ORDER_TASK) |
+                   CLI_BIT(USER_COLUMN) | CLI_BIT(SCENARIO_COLUMN) | CLI_BIT(CONFIDENCE) |
+                   CLI_BIT(SHARES) | CLI_BIT(PRE) | CLI_BIT(PRE_UNTIL) | CLI_BIT(JSON) |
+                   CLI_BIT(QUIET) | CLI_BIT(HELP),
         .min_args = 1,
         .max_args = SIZE_MAX,
-        .missing = "RUN",
-        .run = cli_run_report,
+        .missing = "LOG",
+        .run = cli_run_abtest,
+    },
+    {
+        .name = "simulate",
+        .usage = "simulate [OPTIONS]",
+        .summary = "write a simulated platform to try things on",
+        .description =
+            "Writes a platform of six scenarios with clicks and orders into --out [demo]:\n"
+            "impressions (log.csv; several files over 50 million rows), users.csv, items.csv,\n"
+            "config.yaml, and truth.json with what only a simulation knows: the Bayes-optimal AUC\n"
+            "of every cell on the test days, and how the scenarios are related.\n"
+            "With --serve, the same users come to a running server: its ranked items are shown to\n"
+            "them, and clicks.csv and orders.csv are written into --out. With --against, every\n"
+            "request goes to both servers, and the true gain of the second one's lists is told.\n",
+        .example = "  hinet simulate --rows 1M --seed 1 --out demo\n"
+                   "  hinet simulate --serve http://127.0.0.1:8080 --data demo --requests 20k "
+                   "--out live\n",
+        .options = RUN_BITS | CLI_BIT(SERVE) | CLI_BIT(AGAINST) | CLI_BIT(REQUESTS) |
+                   CLI_BIT(FIRST) | CLI_BIT(DATA) | CLI_BIT(ROWS) | CLI_BIT(SEED) | CLI_BIT(OUT) |
+                   CLI_BIT(JSON),
+        .run = run_simulate,
     },
     {
         .name = "models",
