@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+
 void support_assert_ok(hn_status status, const hn_error *err, const char *file, int line) {
     if (status != HN_OK) print_error("failed: %s\n", err->text);
     _assert_int_equal((uintmax_t)status, HN_OK, file, line);
@@ -64,4 +66,33 @@ int64_t support_fail_each(hn_fault kind, support_work work, void *user) {
         assert_int_equal(err.status, status);
         assert_int_not_equal(err.text[0], 0);
     }
+}
+
+void support_corpus(const char *name, size_t least, void (*use)(uint8_t *bytes, size_t n)) {
+    static const char *const pattern = "*";
+    char folder[400];
+    hn_error err = {0};
+    hn_paths paths = {0};
+    snprintf(folder, sizeof folder, HN_SOURCE_DIR "/fuzz/corpus/%s", name);
+    assert_ok(hn_paths_glob(&paths, folder, &pattern, 1, &err));
+    assert_true(paths.n >= least);
+    for (size_t i = 0; i < paths.n; i++) {
+        char *bytes = NULL;
+        size_t n = 0;
+        assert_ok(hn_file_read(&bytes, &n, paths.paths[i], &err));
+        use((uint8_t *)bytes, n);
+        hn_free(bytes);
+    }
+    hn_paths_free(&paths);
+}
+
+void support_cut(support_target target, const uint8_t *bytes, size_t n, size_t step) {
+    for (size_t cut = 0; cut < n; cut += step) {
+        uint8_t *const part = malloc(cut + 1);
+        assert_non_null(part);
+        memcpy(part + 1, bytes, cut); /* ends where the memory does */
+        target(part + 1, cut);
+        free(part);
+    }
+    target(bytes, n);
 }

@@ -26,6 +26,14 @@ char *support_folder(void); /* free() it */
 void support_remove(const char *folder);
 void support_write(const char *path, const void *bytes, size_t n);
 
+/* Replays the corpus of a fuzz target: every file of fuzz/corpus/NAME, of which there must be at
+ * least `least`. `use` may change the bytes. */
+void support_corpus(const char *name, size_t least, void (*use)(uint8_t *bytes, size_t n));
+/* The target on the bytes cut short, each `step` bytes longer, and whole; each time in memory of
+ * its own size, so that a sanitizer sees what is read behind it. */
+typedef int (*support_target)(const uint8_t *bytes, size_t n);
+void support_cut(support_target target, const uint8_t *bytes, size_t n, size_t step);
+
 /* Calls work(user, err) with the 1st, 2nd, … event of `kind` failing until a run is not
  * reached by the fault and succeeds. Each failing run must leave no memory held and give
  * a status that is not HN_OK with a sentence. `work` frees what it made when it succeeds.

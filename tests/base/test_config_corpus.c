@@ -1,31 +1,14 @@
 /* Replays the corpus of the config's fuzz target, and each of its files cut short. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "../../fuzz/fuzz_config.c"
-#include "base/file.h"
 #include "support.h"
 
-static void replay(const char *path) {
-    char *bytes = NULL;
-    size_t n = 0;
-    hn_error err = {0};
-    assert_ok(hn_file_read(&bytes, &n, path, &err));
-    for (size_t cut = 0; cut <= n; cut += 1 + n / 50)
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, cut);
-    LLVMFuzzerTestOneInput((const uint8_t *)bytes, n);
-    hn_free(bytes);
+static void replay(uint8_t *bytes, size_t n) {
+    support_cut(LLVMFuzzerTestOneInput, bytes, n, 1 + n / 50);
 }
 
 static void the_corpus_holds(void **state) {
     (void)state;
-    static const char *const pattern = "*";
-    hn_error err = {0};
-    hn_paths paths = {0};
-    assert_ok(hn_paths_glob(&paths, HN_SOURCE_DIR "/fuzz/corpus/config", &pattern, 1, &err));
-    assert_true(paths.n >= 5);
-    for (size_t i = 0; i < paths.n; i++) replay(paths.paths[i]);
-    hn_paths_free(&paths);
+    support_corpus("config", 5, replay);
 }
 
 int main(void) {

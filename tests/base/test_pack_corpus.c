@@ -3,29 +3,18 @@
 #include "../../fuzz/fuzz_pack.c"
 #include "support.h"
 
-static void replay(const char *path) {
-    char *bytes = NULL;
-    size_t n = 0;
-    hn_error err = {0};
-    assert_ok(hn_file_read(&bytes, &n, path, &err));
-    for (size_t cut = 0; cut <= n; cut++) LLVMFuzzerTestOneInput((const uint8_t *)bytes, cut);
+static void replay(uint8_t *bytes, size_t n) {
+    support_cut(LLVMFuzzerTestOneInput, bytes, n, 1);
     for (size_t i = 0; i < n; i++) {
         bytes[i] ^= 0x55;
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, n);
+        LLVMFuzzerTestOneInput(bytes, n);
         bytes[i] ^= 0x55;
     }
-    hn_free(bytes);
 }
 
 static void the_corpus_holds(void **state) {
     (void)state;
-    static const char *const pattern = "*";
-    hn_error err = {0};
-    hn_paths paths = {0};
-    assert_ok(hn_paths_glob(&paths, HN_SOURCE_DIR "/fuzz/corpus/pack", &pattern, 1, &err));
-    assert_true(paths.n >= 7);
-    for (size_t i = 0; i < paths.n; i++) replay(paths.paths[i]);
-    hn_paths_free(&paths);
+    support_corpus("pack", 7, replay);
 }
 
 int main(void) {

@@ -109,21 +109,11 @@ static void test_mended_damage_does_no_harm(void **state) {
     }
 }
 
+static void replay(uint8_t *bytes, size_t n) { LLVMFuzzerTestOneInput(bytes, n); }
+
 static void test_corpus(void **state) {
     (void)state;
-    hn_error err = {0};
-    hn_paths paths = {0};
-    const char *pattern = "*";
-    assert_ok(hn_paths_glob(&paths, HN_SOURCE_DIR "/fuzz/corpus/bundle", &pattern, 1, &err));
-    assert_true(paths.n > 0);
-    for (size_t i = 0; i < paths.n; i++) {
-        char *bytes = NULL;
-        size_t n = 0;
-        assert_ok(hn_file_read(&bytes, &n, paths.paths[i], &err));
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, n);
-        hn_free(bytes);
-    }
-    hn_paths_free(&paths);
+    support_corpus("bundle", 1, replay);
 }
 
 static void write_corpus(const char *folder) {

@@ -3,24 +3,13 @@
 #include <stdio.h>
 
 #include "../../fuzz/fuzz_dataset.c"
-#include "base/file.h"
 #include "support.h"
+
+static void replay(uint8_t *bytes, size_t n) { LLVMFuzzerTestOneInput(bytes, n); }
 
 static void the_corpus_holds(void **state) {
     (void)state;
-    static const char *const pattern = "*";
-    hn_error err = {0};
-    hn_paths paths = {0};
-    assert_ok(hn_paths_glob(&paths, HN_SOURCE_DIR "/fuzz/corpus/dataset", &pattern, 1, &err));
-    assert_true(paths.n >= 10);
-    for (size_t i = 0; i < paths.n; i++) {
-        char *bytes = NULL;
-        size_t n = 0;
-        assert_ok(hn_file_read(&bytes, &n, paths.paths[i], &err));
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, n);
-        hn_free(bytes);
-    }
-    hn_paths_free(&paths);
+    support_corpus("dataset", 10, replay);
 }
 
 static void every_section_is_checked(void **state) {

@@ -1,32 +1,19 @@
 /* Replays the corpus of the log's fuzz target, each of its files also cut short. */
 #include "../../fuzz/fuzz_log.c"
-#include "base/file.h"
 #include "support.h"
 
-static void replay(const char *path) {
-    char *bytes = NULL;
-    size_t n = 0;
-    hn_error err = {0};
-    assert_ok(hn_file_read(&bytes, &n, path, &err));
-    for (size_t cut = 0; cut <= n; cut += 1 + n / 50)
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, cut);
+static void replay(uint8_t *bytes, size_t n) {
+    support_cut(LLVMFuzzerTestOneInput, bytes, n, 1 + n / 50);
     for (int choice = 0; choice < 256 && n > 0;
          choice += 9) { /* other dialects and chunks for the same text */
-        bytes[0] = (char)choice;
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, n);
+        bytes[0] = (uint8_t)choice;
+        LLVMFuzzerTestOneInput(bytes, n);
     }
-    hn_free(bytes);
 }
 
 static void the_corpus_holds(void **state) {
     (void)state;
-    static const char *const pattern = "*";
-    hn_error err = {0};
-    hn_paths paths = {0};
-    assert_ok(hn_paths_glob(&paths, HN_SOURCE_DIR "/fuzz/corpus/log", &pattern, 1, &err));
-    assert_true(paths.n >= 8);
-    for (size_t i = 0; i < paths.n; i++) replay(paths.paths[i]);
-    hn_paths_free(&paths);
+    support_corpus("log", 8, replay);
 }
 
 int main(void) {

@@ -1,39 +1,26 @@
 /* Replays the corpus of the join's fuzz target, each of its files also cut short, with other
  * options, and with single bytes changed. */
 #include "../../fuzz/fuzz_join.c"
-#include "base/file.h"
 #include "support.h"
 
-static void replay(const char *path) {
-    char *bytes = NULL;
-    size_t n = 0;
-    hn_error err = {0};
-    assert_ok(hn_file_read(&bytes, &n, path, &err));
-    for (size_t cut = 0; cut <= n; cut += 1 + n / 25)
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, cut);
+static void replay(uint8_t *bytes, size_t n) {
+    support_cut(LLVMFuzzerTestOneInput, bytes, n, 1 + n / 25);
     for (int choice = 0; choice < 64 && n > 0; choice += 3) {
-        bytes[0] = (char)choice;
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, n);
+        bytes[0] = (uint8_t)choice;
+        LLVMFuzzerTestOneInput(bytes, n);
     }
     for (size_t i = 1; i < n; i += 1 + n / 60) {
-        const char old = bytes[i];
-        bytes[0] = (char)(i % 32); /* no limit of bad lines */
-        bytes[i] = "\"\\{}[],:\n\r\0x|9-\xff"[i % 16];
-        LLVMFuzzerTestOneInput((const uint8_t *)bytes, n);
+        const uint8_t old = bytes[i];
+        bytes[0] = (uint8_t)(i % 32); /* no limit of bad lines */
+        bytes[i] = (uint8_t) "\"\\{}[],:\n\r\0x|9-\xff"[i % 16];
+        LLVMFuzzerTestOneInput(bytes, n);
         bytes[i] = old;
     }
-    hn_free(bytes);
 }
 
 static void the_corpus_holds(void **state) {
     (void)state;
-    static const char *const pattern = "*";
-    hn_error err = {0};
-    hn_paths paths = {0};
-    assert_ok(hn_paths_glob(&paths, HN_SOURCE_DIR "/fuzz/corpus/join", &pattern, 1, &err));
-    assert_true(paths.n >= 10);
-    for (size_t i = 0; i < paths.n; i++) replay(paths.paths[i]);
-    hn_paths_free(&paths);
+    support_corpus("join", 10, replay);
 }
 
 int main(void) {

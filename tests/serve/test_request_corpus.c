@@ -4,23 +4,12 @@
 
 #include "../fuzz/fuzz_request.c" /* NOLINT(bugprone-suspicious-include): the target itself */
 
-#include "base/file.h"
 #include "base/rng.h"
 
 enum { CHANGES = 300 };
 
-static void replay(const char *path) {
-    char *bytes = NULL;
-    size_t n = 0;
-    hn_error err = {0};
-    assert_ok(hn_file_read(&bytes, &n, path, &err));
-    /* in memory of its own size, so that a sanitizer sees what is read behind it */
-    for (size_t cut = 0; cut <= n; cut += 1 + n / 40) {
-        uint8_t *const part = malloc(cut > 0 ? cut : 1);
-        memcpy(part, bytes, cut);
-        LLVMFuzzerTestOneInput(part, cut);
-        free(part);
-    }
+static void replay(uint8_t *bytes, size_t n) {
+    support_cut(LLVMFuzzerTestOneInput, bytes, n, 1 + n / 40);
     uint8_t *const changed = malloc(n);
     for (uint64_t i = 0; i < CHANGES; i++) {
         const uint64_t r = hn_random(n, HN_STREAM_TEST, i);
@@ -32,18 +21,11 @@ static void replay(const char *path) {
         LLVMFuzzerTestOneInput(changed, n);
     }
     free(changed);
-    hn_free(bytes);
 }
 
 static void the_corpus_holds(void **state) {
     (void)state;
-    static const char *const pattern = "*";
-    hn_error err = {0};
-    hn_paths paths = {0};
-    assert_ok(hn_paths_glob(&paths, HN_SOURCE_DIR "/fuzz/corpus/request", &pattern, 1, &err));
-    assert_true(paths.n >= 20);
-    for (size_t i = 0; i < paths.n; i++) replay(paths.paths[i]);
-    hn_paths_free(&paths);
+    support_corpus("request", 20, replay);
 }
 
 int main(void) {
