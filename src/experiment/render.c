@@ -70,7 +70,7 @@ static void format_p(char out[64], const json_t *difference) {
 static void format_count(char out[64], double n) {
     static const char units[] = " kMG";
     int unit = 0;
-    while (n >= 9999.5 && unit < 3) n /= 1000, unit++;
+    while (n >= (unit == 0 ? 9999.5 : 999.5) && unit < 3) n /= 1000, unit++;
     if (isnan(n))
         snprintf(out, 64, "-");
     else if (unit == 0)
