@@ -33,6 +33,7 @@
     X(TEMP, "temp", "DIR",                                                                      \
       "where what does not fit in memory is put for the time being"                             \
       " [$TMPDIR or this folder]")                                                              \
+    X(MODELS, "models", NULL, "the models that can be trained")                                 \
     X(JSON, "json", NULL, "the report as JSON")                                                 \
     X(QUIET, "quiet", NULL, "no progress and no messages but warnings and errors")              \
     X(LAYER, "layer", "NAME", "the layer of the experiment [the only one in the log]")          \
@@ -108,7 +109,7 @@ typedef struct cli_options {
     int64_t rows, memory; /* 0: not given */
     uint64_t seed;
     int32_t threads; /* 0: not given */
-    bool resume, json, quiet, help, calibrate, uncorrected, flags, scores, search;
+    bool resume, json, quiet, help, calibrate, uncorrected, flags, scores, search, models;
     int32_t jobs, until_epoch; /* 0: not given */
     const char *format;
     hn_abtest_options abtest;

@@ -134,22 +134,22 @@ static hn_status run_info(const cli_options *options, hn_run *run, hn_error *err
     hn_bundle *bundle;
     hn_report *report;
     (void)run;
-    hn_status status = hn_bundle_open(&bundle, options->args[0], err);
+    hn_status status;
+    if (options->models == (options->n_args > 0))
+        return cli_fail(err, HN_USAGE,
+                        "info: expected either BUNDLE or --models; see hinet info --help");
+    if (options->models) {
+        status = hn_models(&report, err);
+        return status == HN_OK ? print_report(report, options, err) : status;
+    }
+    status = hn_bundle_open(&bundle, options->args[0], err);
     if (status != HN_OK) return status;
     status = hn_info(&report, bundle, err);
     hn_bundle_close(bundle);
     return status == HN_OK ? print_report(report, options, err) : status;
 }
 
-/* ---- models, config, simulate, help ------------------------------------------------------------
- */
-
-static hn_status run_models(const cli_options *options, hn_run *run, hn_error *err) {
-    hn_report *report;
-    (void)run;
-    const hn_status status = hn_models(&report, err);
-    return status == HN_OK ? print_report(report, options, err) : status;
-}
+/* ---- config, simulate, help ---------------------------------------------------------------- */
 
 static hn_status run_config(const cli_options *options, hn_run *run, hn_error *err) {
     hn_config *config;
@@ -282,16 +282,17 @@ const cli_command cli_commands[] = {
     },
     {
         .name = "info",
-        .usage = "info BUNDLE [OPTIONS]",
-        .summary = "what is in a bundle",
-        .description = "Prints the model, its sizes, the schema, the metrics and the SAN table: "
-                       "how much each\n"
-                       "scenario listens to each other.\n",
-        .example = "  hinet info demo/run/best.hn\n",
-        .options = CLI_BIT(JSON) | CLI_BIT(HELP),
-        .min_args = 1,
+        .usage = "info BUNDLE|--models [OPTIONS]",
+        .summary = "what is in a bundle; which models there are",
+        .description =
+            "Prints the model, its sizes, the schema, the metrics and the SAN table: how much "
+            "each\n"
+            "scenario listens to each other. With --models: every model that can be trained\n"
+            "(model.name in the config), and where it is from.\n",
+        .example = "  hinet info demo/run/best.hn\n"
+                   "  hinet info --models\n",
+        .options = CLI_BIT(MODELS) | CLI_BIT(JSON) | CLI_BIT(HELP),
         .max_args = 1,
-        .missing = "BUNDLE",
         .run = run_info,
     },
     {
@@ -460,16 +461,6 @@ const cli_command cli_commands[] = {
                    CLI_BIT(FIRST) | CLI_BIT(DATA) | CLI_BIT(ROWS) | CLI_BIT(SEED) | CLI_BIT(OUT) |
                    CLI_BIT(JSON),
         .run = run_simulate,
-    },
-    {
-        .name = "models",
-        .usage = "models [OPTIONS]",
-        .summary = "the models that can be trained",
-        .description =
-            "Prints the name of every model (model.name in the config), and where it is from.\n",
-        .example = "  hinet models\n",
-        .options = CLI_BIT(JSON) | CLI_BIT(HELP),
-        .run = run_models,
     },
     {
         .name = "config",

@@ -180,6 +180,7 @@ static hn_status set_option(cli_options *out, cli_option option, const char *val
     case CLI_THREADS: return parse_small(&out->threads, "--threads", value, 256, err);
     case CLI_MEMORY: return parse_memory(out, value, err);
     case CLI_TEMP: out->temp = value; return HN_OK;
+    case CLI_MODELS: out->models = true; return HN_OK;
     case CLI_JSON: out->json = true; return HN_OK;
     case CLI_QUIET: out->quiet = true; return HN_OK;
     case CLI_LISTEN: out->listen = value; return HN_OK;

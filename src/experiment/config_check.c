@@ -44,7 +44,7 @@ hn_status hn_experiment_model_check(hn_config_reader *reader, const hn_node *nod
             names[kind] = hn_model_name((hn_model_kind)kind);
         hn_hint(hint, sizeof hint, m->model, names, HN_MODELS);
         return hn_config_fail_key(reader, node, "model",
-                                  "found \"%.80s\"; expected a model's name%s see `hinet models`",
+                                  "found \"%.80s\"; expected a model's name%s see `hinet info --models`",
                                   m->model, hint[0] != '\0' ? hint : ";");
     }
     if (m->model == NULL && m->like == NULL && is_model(m->name)) m->model = m->name;

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 from conftest import ROOT, SHARED
 
-COMMANDS = ["check", "train", "experiment", "eval", "predict", "info", "simulate", "models", "config", "help"]
+COMMANDS = ["check", "train", "eval", "predict", "info", "report", "experiment", "serve", "features", "join", "replay",
+            "abtest", "simulate", "config", "help"]
 CODES = ["0  success", "1  the work", "2  the command line", "65", "66", "73", "74", "78", "130"]
 
 
@@ -103,7 +104,7 @@ def test_data_on_stdout_logs_on_stderr(hinet, tmp_path):
 
 
 def test_a_full_disk_is_74(hinet):
-    for args in (["--version"], ["help"], ["models"]):
+    for args in (["--version"], ["help"], ["info", "--models"]):
         with open("/dev/full", "wb") as full:
             done = subprocess.run([hinet.path, *args], stdout=full, stderr=subprocess.PIPE, check=False)
         assert done.returncode == 74, args
@@ -172,11 +173,13 @@ def test_config_prints_the_reference_and_a_resolved_config(hinet, tmp_path):
 
 
 def test_models_lists_the_models(hinet):
-    text = hinet.text("models")
+    text = hinet.text("info", "--models")
     for name in ("hinet", "shared-bottom", "mmoe", "ple", "single", "mixed", "hmoe", "cross-stitch", "star", "pepnet",
                  "aitm", "m3oe", "hinet+"):
         assert name in text
-    assert hinet.json("models")
+    assert len(hinet.json("info", "--models")["models"]) == 13
+    hinet.fails(2, "either BUNDLE or --models", "info")
+    hinet.fails(2, "either BUNDLE or --models", "info", "run.hn", "--models")
 
 
 def test_bad_configs_are_78(hinet, tmp_path):
