@@ -80,7 +80,7 @@ typedef enum hn_join_group {
 /* A feature of several groups is one column (the item's own wins); arms are named apart. */
 typedef struct hn_join_column {
     char *name;
-    hn_join_group group; /* the last one in which it was found */
+    hn_join_group group, kept; /* the last one in which it was found; without the line at hand */
 } hn_join_column;
 
 typedef struct hn_join_columns {
@@ -89,6 +89,7 @@ typedef struct hn_join_columns {
     size_t capacity;
     json_t *arms, *features; /* name → index */
     bool given;              /* no features but those named before */
+    bool raised;             /* the line at hand has put a column into a later group */
 } hn_join_columns;
 
 hn_status hn_join_columns_init(hn_join_columns *columns, const char *const *given, size_t n,
@@ -96,7 +97,9 @@ hn_status hn_join_columns_init(hn_join_columns *columns, const char *const *give
 /* The column's number, made where it is new; -1: not wanted. */
 hn_status hn_join_column_of(int32_t *out, hn_join_columns *columns, hn_join_group group,
                             const char *name, size_t n, hn_error *err);
-/* Takes the columns from index `n` on away: those of a line that turned out bad. */
+/* A line was good: what it did to the columns stays. */
+void hn_join_columns_keep(hn_join_columns *columns);
+/* A line was bad: takes the columns from index `n` on away, and back what it did to others. */
 void hn_join_columns_cut(hn_join_columns *columns, int32_t n);
 /* The order of writing, hn_alloc'ed [n]: arms and features by group and name, or as given. */
 hn_status hn_join_columns_order(int32_t **out, const hn_join_columns *columns, hn_error *err);
@@ -173,16 +176,12 @@ static inline bool hn_join_has_value(const hn_join_state *join, size_t event) {
     return join->counts[event].has_value;
 }
 
-/* ---- JSON to cells (join_cells.c)
- * ---------------------------------------------------------------- */
+/* ---- JSON to cells (join_cells.c) ----------------------------------------------------------- */
 
 /* The cell's text as a request's value is read: strings as they are, numbers in their shortest
- * decimal text, true and false as 1 and 0, lists joined by |. *text NULL: absent. `room` keeps what
- * is not the value's own. False: an object, or a list that cannot be joined. */
-bool hn_json_cell(const char **text, size_t *n, hn_text *room, const json_t *value);
-/* The same of a node; *out NULL: absent. */
+ * decimal text, true and false as 1 and 0, lists joined by |. out->text NULL: absent. `room` keeps
+ * what is not the node's own. False: an object, or a list that cannot be joined. */
 bool hn_join_node_cell(hn_join_cell *out, hn_text *room, const hn_json_node *node);
-bool hn_join_is_whole(const hn_json_node *node); /* a whole number of any size; false for NULL */
 const char *hn_join_kind_name(const hn_json_node *node); /* "a list"; NULL: "nothing" */
 /* One line; the sentence has file:line:column. */
 hn_status hn_join_json_read(hn_json *json, const char *file, uint64_t number, const char *line,

@@ -39,63 +39,7 @@ bool hn_join_time(int64_t *out, const char *text, size_t n) {
     return true;
 }
 
-/* A scalar's text, a string's own or put into `number`; NULL where it is none. */
-static const char *scalar(size_t *n, char number[40], const json_t *value) {
-    if (json_is_string(value)) {
-        *n = json_string_length(value);
-        return json_string_value(value);
-    }
-    *n = 1;
-    if (json_is_boolean(value)) return json_is_true(value) ? "1" : "0";
-    if (json_is_integer(value))
-        *n = (size_t)snprintf(number, 40, "%lld", (long long)json_integer_value(value));
-    else if (json_is_real(value))
-        *n = (size_t)hn_number_show(number, 40, json_real_value(value));
-    else
-        return NULL;
-    return number;
-}
-
-static bool list(hn_text *room, const json_t *values) {
-    size_t index;
-    const json_t *value;
-    bool first = true;
-    json_array_foreach(values, index, value) {
-        char number[40];
-        size_t n;
-        if (json_is_null(value)) continue;
-        const char *const text = scalar(&n, number, value);
-        if (!text || memchr(text, '|', n)) return false;
-        if (!first) hn_text_bytes(room, "|", 1);
-        hn_text_bytes(room, text, n);
-        first = false;
-    }
-    return true;
-}
-
-bool hn_json_cell(const char **text, size_t *n, hn_text *room, const json_t *value) {
-    char number[40];
-    *text = NULL;
-    *n = 0;
-    room->length = 0;
-    if (!value || json_is_null(value)) return true;
-    const char *const own = scalar(n, number, value);
-    if (own && own != number) {
-        *text = own;
-        return true;
-    }
-    if (own)
-        hn_text_bytes(room, number, *n);
-    else if (!json_is_array(value) || !list(room, value))
-        return false;
-    hn_text_bytes(room, "", 0);
-    *text = room->text;
-    *n = room->length;
-    return true;
-}
-
-/* ---- Nodes ------------------------------------------------------------------------------------
- */
+/* ---- Nodes ----------------------------------------------------------------------------------- */
 
 const char *hn_join_kind_name(const hn_json_node *node) {
     static const char *const names[] = {
@@ -140,10 +84,6 @@ static bool is_shortest(const char *text, size_t n) {
 static bool is_whole(const char *text, size_t n) {
     const size_t sign = n > 0 && text[0] == '-';
     return count_digits(text + sign, n - sign) == n - sign;
-}
-
-bool hn_join_is_whole(const hn_json_node *node) {
-    return hn_json_is(node, HN_JSON_NUMBER) && is_whole(node->text, node->n);
 }
 
 /* The text is the node's own or in `number`. */

@@ -8,7 +8,8 @@
 static json_t *url_json(const char *url) {
     if (!url) return json_null();
     const char *const scheme = strstr(url, "://"), *const at = strrchr(url, '@');
-    if (!scheme || !at || at < scheme) return json_string(url);
+    const bool a_path = strncmp(url, "redis+unix:", 11) == 0; /* may have an @ of its own */
+    if (a_path || !scheme || !at || at < scheme) return json_string(url);
     return json_sprintf("%.*s%s", (int)(scheme - url) + 3, url, at + 1);
 }
 

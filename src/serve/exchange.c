@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "serve/http.h"
 
 static int add_json(const char *bytes, size_t n, void *text) {
@@ -36,11 +37,16 @@ static const char *code_of(int32_t status) {
 /* The natural request's errors are one shape, whoever finds them; the protocol's are a text. */
 void hn_answer_error(hn_exchange *exchange, int32_t status, const char *text) {
     const bool coded = exchange->path && strncmp(exchange->path, "/v1/", 4) == 0;
-    json_t *const json =
-        coded ? json_pack("{s:{s:s, s:s}}", "error", "code", code_of(status), "message", text)
-              : json_pack("{s:s}", "error", text);
-    hn_answer_json(exchange, status, json);
-    json_decref(json);
+    hn_text *const out = &exchange->answer;
+    hn_text_free(out);
+    *out = (hn_text){0};
+    hn_text_add(out, "{\"error\":");
+    if (coded) hn_text_add(out, "{\"code\":\"%s\",\"message\":", code_of(status));
+    hn_json_add_text(out, text); /* which may quote what is no UTF-8 */
+    hn_text_add(out, coded ? "}}" : "}");
+    exchange->status = status;
+    exchange->answer_type = "application/json";
+    exchange->answer_json_bytes = -1;
 }
 
 /* ---- Traces ------------------------------------------------------------------------------ */

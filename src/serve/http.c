@@ -65,7 +65,7 @@ typedef struct request {
     struct MHD_Connection *connection;
     client *client;
     char *uri, *body;
-    size_t body_bytes, body_capacity;
+    size_t body_bytes, body_capacity, counted_bytes; /* counted: those in http->body_bytes */
     int32_t refused; /* a status to be sent once the body has been read away */
     bool begun, answered, sent;
     char trace[HN_TRACE_BYTES + 1];
@@ -190,6 +190,14 @@ static enum MHD_Result begin(request *r, const char *method, const char *url) {
 
 /* ---- The body ------------------------------------------------------------------------- */
 
+/* Nothing of a body that is refused is kept. */
+static void forget_body(request *r) {
+    atomic_fetch_sub(&r->http->body_bytes, (int64_t)r->counted_bytes);
+    hn_free(r->body);
+    r->body = NULL;
+    r->body_capacity = r->counted_bytes = 0;
+}
+
 /* Adds a piece, or marks the request as refused; what follows is then only read away. */
 static enum MHD_Result take_piece(request *r, const char *bytes, size_t n) {
     hn_http *const http = r->http;
@@ -203,9 +211,13 @@ static enum MHD_Result take_piece(request *r, const char *bytes, size_t n) {
     else if (atomic_load(&http->body_bytes) + (int64_t)n > BODIES_BYTES ||
              hn_grow(&r->body, &r->body_capacity, r->body_bytes + n + 1, 1, NULL) != HN_OK)
         r->refused = 503;
-    if (r->refused) return MHD_YES;
+    if (r->refused) {
+        forget_body(r);
+        return MHD_YES;
+    }
     memcpy(r->body + r->body_bytes, bytes, n);
     r->body_bytes += n;
+    r->counted_bytes += n;
     atomic_fetch_add(&http->body_bytes, (int64_t)n);
     return MHD_YES;
 }
@@ -325,10 +337,9 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     if (!r) return;
     if (!r->sent) r->exchange.status = 0;
     if (r->begun) http->options.hooks.done(http->options.hooks.user, &r->exchange);
-    if (!r->refused) atomic_fetch_sub(&http->body_bytes, (int64_t)r->body_bytes);
+    forget_body(r);
     enter(r->client, IDLE);
     hn_text_free(&r->exchange.answer);
-    hn_free(r->body);
     hn_free(r->uri);
     hn_free(r);
     *context = NULL;

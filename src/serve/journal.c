@@ -13,16 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static void add_quoted(hn_text *out, const char *text) {
-    hn_text_add(out, "\"");
-    for (const char *c = text; *c; c++) {
-        if ((unsigned char)*c < 0x20)
-            hn_text_add(out, "\\u%04x", (unsigned)*c);
-        else
-            hn_text_add(out, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
-    }
-    hn_text_add(out, "\"");
-}
+#include "base/json.h"
 
 static void add_name(hn_text *fields, const char *name) {
     hn_text_add(fields, "%s\"%s\":", fields->length > 0 ? "," : "", name);
@@ -30,7 +21,7 @@ static void add_name(hn_text *fields, const char *name) {
 
 void hn_journal_text(hn_text *fields, const char *name, const char *value) {
     add_name(fields, name);
-    add_quoted(fields, value);
+    hn_json_add_text(fields, value);
 }
 
 void hn_journal_number(hn_text *fields, const char *name, double value) {

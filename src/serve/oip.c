@@ -27,6 +27,16 @@ bool hn_oip_refuse(hn_exchange *e, int32_t status, const char *format, ...) {
 /* ---- Inference
  * ------------------------------------------------------------------------------------- */
 
+/* Of the first row: metrics are of requests. */
+static void trace_scenario(hn_inference *f, hn_rank_trace *trace) {
+    if (f->rows == 0) return;
+    const uint16_t first = hn_engine_scenario(f->engine, 0);
+    const char *const name =
+        hn_rank_keep_scenario(f->memory, hn_engine_scenario_name(f->engine, first));
+    trace->scenario_name = name ? name : "";
+    trace->unknown_scenario = first == HN_SCENARIO_UNKNOWN;
+}
+
 static void score(hn_inference *f, hn_rank_trace *trace) {
     hn_error err = {0};
     const int64_t begun = hn_now_ns();
@@ -40,6 +50,7 @@ static void score(hn_inference *f, hn_rank_trace *trace) {
     trace->features_ns += encode;
     trace->model_ns = scored - begun - encode;
     trace->items = f->rows;
+    trace_scenario(f, trace);
     if (f->engine->encoded_rows)
         trace->missing_features = (uint32_t)hn_request_missing(f->engine->request);
     hn_oip_answer(f);

@@ -78,7 +78,8 @@ static bool read_input(hn_inference *f, input *in, const hn_json_node *node) {
     const int64_t rows = rows_of(hn_json_member(node, "shape"));
     if (rows < 0) return refuse(f, in, "expected the shape [N] or [N,1]");
     if (rows > f->ranker->parts.config->max_candidates)
-        return refuse(f, in, "found more rows than limits.candidates allows");
+        return hn_oip_refuse(f->exchange, 413, "inputs: found %lld rows; expected at most %d",
+                             (long long)rows, (int)f->ranker->parts.config->max_candidates);
     if (f->rows < 0) f->rows = (int32_t)rows;
     if (rows != f->rows) return refuse(f, in, "expected as many rows in every input");
     in->data = hn_json_member(node, "data");

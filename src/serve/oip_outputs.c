@@ -59,6 +59,9 @@ bool hn_oip_check_outputs(const hn_inference *f) {
     if (given && given->kind != HN_JSON_LIST)
         return hn_oip_refuse(f->exchange, 400, "outputs: expected a list");
     if (!given || !outputs_of(f)) return true;
+    if (given->n > (uint32_t)hn_oip_outputs(f)) /* or one would be asked for a thousand times */
+        return hn_oip_refuse(f->exchange, 400, "outputs: found %u; the model has %d",
+                             (unsigned)given->n, (int)hn_oip_outputs(f));
     for (HN_JSON_EACH(output, given)) {
         const hn_json_node *const name = hn_json_member(output, "name");
         const hn_json_node *const asked =

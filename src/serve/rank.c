@@ -36,6 +36,14 @@ static void choose(hn_ranking *r) {
               r->user_id ? r->user_id->text : NULL, r->user_id ? r->user_id->n : 0);
 }
 
+const char *hn_rank_keep_scenario(hn_rank_memory *memory, const char *name) {
+    hn_text *const kept = &memory->scenario;
+    if (kept->failed) hn_text_free(kept);
+    kept->length = 0;
+    if (name) hn_text_bytes(kept, name, strlen(name));
+    return name && !kept->failed ? kept->text : NULL;
+}
+
 /* Arms depend on the scenario's name, and the name on the model that knows it: the one that
  * answers by default. */
 static void name_scenario(hn_ranking *r) {
@@ -44,7 +52,7 @@ static void name_scenario(hn_ranking *r) {
     const uint16_t found =
         hn_request_scenario(r->engine->request, r->scenario ? r->scenario->text : NULL,
                             r->scenario ? r->scenario->n : 0, &cell);
-    r->scenario_name = hn_engine_scenario_name(r->engine, found);
+    r->scenario_name = hn_rank_keep_scenario(r->memory, hn_engine_scenario_name(r->engine, found));
 }
 
 static bool take_rows(hn_ranking *r) {
@@ -53,7 +61,8 @@ static bool take_rows(hn_ranking *r) {
     if (!hn_rank_rows(r)) return false;
     const uint16_t scenario = hn_engine_scenario(r->engine, 0);
     r->known_scenario = scenario != HN_SCENARIO_UNKNOWN;
-    r->scenario_name = hn_engine_scenario_name(r->engine, scenario);
+    r->scenario_name =
+        hn_rank_keep_scenario(r->memory, hn_engine_scenario_name(r->engine, scenario));
     return true;
 }
 

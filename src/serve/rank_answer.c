@@ -121,12 +121,8 @@ void hn_rank_add_head(hn_text *out, const hn_ranking *r) {
     hn_json_add_text(out, r->fallback);
 }
 
-/* The worker's memory outlives the model's. */
 static void trace(hn_ranking *r) {
-    hn_text *const name = &r->memory->scenario;
-    name->length = 0;
-    if (r->scenario_name) add(name, r->scenario_name);
-    r->trace->scenario_name = name->length > 0 ? name->text : "";
+    r->trace->scenario_name = r->scenario_name ? r->scenario_name : "";
     r->trace->scenario = r->engine && r->known_scenario ? hn_engine_scenario(r->engine, 0) : -1;
     r->trace->unknown_scenario = is_unknown(r);
     r->trace->missing_features = (uint32_t)missing_of(r);

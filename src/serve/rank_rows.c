@@ -45,6 +45,11 @@ static bool is_id(const hn_json_node *node) {
            node->kind == HN_JSON_NUMBER;
 }
 
+/* An id that says nothing is none: requests of nobody are not all one user's. */
+static const hn_json_node *or_none(const hn_json_node *id) {
+    return hn_json_is(id, HN_JSON_NULL) || hn_json_text_is(id, "") ? NULL : id;
+}
+
 static bool check_members(hn_ranking *r) {
     if (r->scenario && r->scenario->kind == HN_JSON_NULL) r->scenario = NULL;
     if (!is_id(r->scenario)) return refuse(r, "bad_type", "scenario", not_an_id);
@@ -55,7 +60,8 @@ static bool check_members(hn_ranking *r) {
         return refuse(r, "bad_type", "context", "expected an object");
     r->user_id = hn_json_member(r->user, "id");
     if (!is_id(r->user_id)) return refuse(r, "bad_type", "user.id", not_an_id);
-    if (r->user_id && r->user_id->kind == HN_JSON_NULL) r->user_id = NULL;
+    r->user_id = or_none(r->user_id);
+    r->request_id = or_none(r->request_id);
     return true;
 }
 
@@ -187,6 +193,24 @@ static bool begin(hn_ranking *r, hn_error *err) {
            hn_engine_set_scenario(r->engine, r->scenario->text, r->scenario->n, err) == HN_OK;
 }
 
+/* A request, its answer and its exposure have one scenario. */
+static bool check_scenarios(hn_ranking *r) {
+    const uint16_t first = r->n > 0 ? hn_engine_scenario(r->engine, 0) : 0;
+    for (int32_t i = 1; i < r->n && !r->lenient; i++) {
+        const uint16_t other = hn_engine_scenario(r->engine, i);
+        if (other == first) continue;
+        const char *const a = hn_engine_scenario_name(r->engine, first),
+                          *const b = hn_engine_scenario_name(r->engine, other);
+        char path[PATH_BYTES], text[300];
+        snprintf(path, sizeof path, "candidates[%d]", (int)i);
+        snprintf(text, sizeof text,
+                 "found scenario %.100s, and %.100s before it; a request has one scenario",
+                 b ? b : "(unknown)", a ? a : "(unknown)");
+        return refuse(r, "bad_value", path, text);
+    }
+    return true;
+}
+
 bool hn_rank_rows(hn_ranking *r) {
     static const place user = {"user", HN_REQUEST_SHARED, 1, HN_SIDE_USER},
                        context = {"context", HN_REQUEST_SHARED, 2, HN_SIDE_CONTEXT};
@@ -199,6 +223,7 @@ bool hn_rank_rows(hn_ranking *r) {
     if (hn_engine_rows(r->engine, r->n, &err) != HN_OK) return no_memory(r, &err);
     for (HN_JSON_EACH(candidate, r->candidates))
         if (!take_candidate(r, row++, candidate)) return false;
-    if (hn_engine_complete(r->engine, r->exchange->deadline_ns, &err) == HN_OK) return true;
-    return no_memory(r, &err);
+    if (hn_engine_complete(r->engine, r->exchange->deadline_ns, &err) != HN_OK)
+        return no_memory(r, &err);
+    return check_scenarios(r);
 }

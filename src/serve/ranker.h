@@ -18,7 +18,7 @@ typedef struct hn_rank_name {
 typedef struct hn_rank_memory {
     hn_json json;
     hn_text line;     /* the exposure */
-    hn_text scenario; /* the name that the trace shows */
+    hn_text scenario; /* its name, which outlives the version that has it */
     hn_text request_id;
     double *score;  /* [rows] NaN: none */
     int32_t *order; /* [rows] */
@@ -68,6 +68,8 @@ bool hn_rank_rows(hn_ranking *r);
 /* Scores into `score` by the expressions of the rows' scenarios; the number of rows with one. */
 int32_t hn_rank_fuse(double *score, const hn_engine *engine, const hn_ranker *ranker,
                      const hn_choice *choice);
+/* A copy in the worker's memory; NULL for NULL, and where there is no memory. */
+const char *hn_rank_keep_scenario(hn_rank_memory *memory, const char *name);
 void hn_rank_answer(hn_ranking *r);
 void hn_rank_add_id(hn_text *out, const hn_ranking *r);
 /* The members that an answer and its exposure share, from "arms" to "fallback". */

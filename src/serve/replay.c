@@ -30,30 +30,39 @@ static void count_bin(uint64_t *bins, double p) {
     bins[!(at > 0) ? 0 : at >= HN_REPLAY_BINS ? HN_REPLAY_BINS - 1 : (int)at]++;
 }
 
-static const char *text_of(const json_t *object, const char *key) {
-    const char *const text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
+/* Whether the line's member is this text; one that is absent or no string is "". */
+static bool is_text(const hn_json_node *line, const char *key, const char *text) {
+    const hn_json_node *const member = hn_json_member(line, key);
+    return hn_json_is(member, HN_JSON_STRING) ? hn_json_text_is(member, text) : !text[0];
+}
+
+static char *copy_text(const hn_json_node *line, const char *key) {
+    const hn_json_node *const member = hn_json_member(line, key);
+    return hn_json_is(member, HN_JSON_STRING) ? hn_strndup(member->text, member->n) : hn_strdup("");
 }
 
 /* The line's model and version; the last place takes what is too many. */
-static hn_status version_of(hn_replay_version **out, hn_replaying *r, const json_t *line,
+static hn_status version_of(hn_replay_version **out, hn_replaying *r, const hn_json_node *line,
                             hn_error *err) {
-    const char *const model = text_of(line, "model"), *const version = text_of(line, "version");
     int32_t i = 0;
-    while (i < r->n_versions && (strcmp(r->versions[i].model, model) != 0 ||
-                                 strcmp(r->versions[i].version, version) != 0))
+    while (i < r->n_versions && (!is_text(line, "model", r->versions[i].model) ||
+                                 !is_text(line, "version", r->versions[i].version)))
         i++;
     if (i == HN_REPLAY_VERSIONS) i--;
     *out = &r->versions[i];
     if (i < r->n_versions) return HN_OK;
-    **out = (hn_replay_version){.model = hn_strdup(model), .version = hn_strdup(version)};
+    **out = (hn_replay_version){.model = copy_text(line, "model"),
+                                .version = copy_text(line, "version")};
     r->n_versions++;
     return (*out)->model && (*out)->version ? HN_OK : hn_no_memory(err, "the versions of a log");
 }
 
 static double logged(const hn_replaying *r, const hn_replay_line *line, int32_t i, int32_t task) {
-    const json_t *const p = json_object_get(json_array_get(line->items, (size_t)i), "p");
-    return json_number_value(json_object_get(p, r->bundle->config->tasks[task].name));
+    const hn_json_node *const p =
+        hn_json_member(hn_json_member(line->items[i], "p"), r->bundle->config->tasks[task].name);
+    double value = 0;
+    (void)hn_cell_number(&value, p->text, p->n); /* has_scores: it is a number */
+    return value;
 }
 
 /* The largest difference of a row's probabilities from those logged. */
@@ -118,29 +127,34 @@ static hn_status score_as_served(hn_replaying *r, const hn_replay_line *line, hn
     take_uncalibrated(r);
     r->uncalibrated = is_as_logged(r, line);
     r->uncalibrated_lines += r->uncalibrated;
-    return r->uncalibrated ? HN_OK : score(r, line, HN_REPLAY_ALL, err);
+    if (r->uncalibrated) return HN_OK;
+    const uint64_t unknown = r->unknown;
+    const hn_status status = score(r, line, HN_REPLAY_ALL, err);
+    r->unknown = unknown; /* counted the first time */
+    return status;
 }
 
 /* ---- Causes ---------------------------------------------------------------------------------- */
 
-static bool is_given(const hn_replaying *r, const json_t *object, int32_t field) {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key,
-                        value) if (hn_request_field(r->engine->request, key, strlen(key)) ==
-                                   field) return true;
-    return false;
+/* The member of an object (or NULL) that is this field. */
+static const hn_json_node *value_of(const hn_replaying *r, const hn_json_node *object,
+                                    int32_t field) {
+    if (!hn_json_is(object, HN_JSON_OBJECT)) return NULL;
+    for (HN_JSON_EACH(value, object))
+        if (hn_request_field(r->engine->request, value->key, value->key_bytes) == field)
+            return value;
+    return NULL;
 }
 
 /* Scores the line without one logged feature at a time: the one without which row i is as it
  * was logged is what the server had not. */
 static hn_status look_into(hn_replaying *r, const hn_replay_line *line, int32_t i, hn_error *err) {
-    const json_t *const item = json_array_get(line->items, (size_t)i);
+    const hn_json_node *const item = line->items[i];
     r->looked_into++;
     for (int32_t f = 0; f < hn_request_fields(r->engine->request); f++) {
-        if (!is_given(r, json_object_get(line->json, "user_features"), f) &&
-            !is_given(r, json_object_get(line->json, "context"), f) &&
-            !is_given(r, json_object_get(item, "features"), f))
+        if (!value_of(r, hn_json_member(line->json, "user_features"), f) &&
+            !value_of(r, hn_json_member(line->json, "context"), f) &&
+            !value_of(r, hn_json_member(item, "features"), f))
             continue;
         HN_TRY(score(r, line, f, err));
         if (row_difference(r, line, i) <= r->tolerance) {
@@ -155,37 +169,32 @@ static hn_status look_into(hn_replaying *r, const hn_replay_line *line, int32_t 
 /* ---- Features beside the tables
  * ------------------------------------------------------------------ */
 
-static const json_t *value_of(const hn_replaying *r, const json_t *object, int32_t field) {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key,
-                        value) if (hn_request_field(r->engine->request, key, strlen(key)) ==
-                                   field) return value;
-    return NULL;
-}
-
 static hn_status note_first(hn_replaying *r, const hn_replay_line *line, int32_t row, int32_t field,
                             double had, hn_error *err) {
-    const json_t *const item = row < 0 ? NULL : json_array_get(line->items, (size_t)row);
-    const json_t *value = value_of(r, json_object_get(line->json, "user_features"), field);
-    if (!value) value = value_of(r, json_object_get(line->json, "context"), field);
-    if (item) value = value_of(r, json_object_get(item, "features"), field);
-    char *const was = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    char *const id = json_dumps(json_object_get(item, "id"), JSON_ENCODE_ANY);
-    char *const request = json_dumps(json_object_get(line->json, "request_id"), JSON_ENCODE_ANY);
+    const hn_json_node *const item = row < 0 ? NULL : line->items[row];
+    const hn_json_node *value = value_of(r, hn_json_member(item, "features"), field);
+    if (!value) value = value_of(r, hn_json_member(line->json, "user_features"), field);
+    if (!value) value = value_of(r, hn_json_member(line->json, "context"), field);
     char shown[HN_SHOW_BYTES];
-    hn_text text = {0};
-    hn_text_add(&text, "%s:%llu: request %s%s%s: %s was served as %s, and the table has ",
-                line->file, (unsigned long long)line->number, request ? request : "?",
-                id ? ", item " : "", id ? id : "", hn_request_field_name(r->engine->request, field),
-                was ? hn_show(shown, was, strlen(was)) : "nothing");
+    hn_text text = {0}, was = {0};
+    if (value) hn_json_add_node(&was, value);
+    hn_text_add(&text, "%s:%llu: request ", line->file, (unsigned long long)line->number);
+    hn_json_add_node(&text, hn_json_member(line->json, "request_id"));
+    if (item) {
+        hn_text_bytes(&text, ", item ", 7);
+        hn_json_add_node(&text, hn_json_member(item, "id"));
+    }
+    hn_text_add(&text, ": %s was served as %s, and the table has ",
+                hn_request_field_name(r->engine->request, field),
+                was.text ? hn_show(shown, was.text, was.length) : "nothing");
     if (isnan(had))
         hn_text_add(&text, "another value");
     else
         hn_text_add(&text, "%.9g", had);
-    free(was), free(id), free(request); /* jansson's */
+    const bool failed = text.failed || was.failed;
+    hn_text_free(&was);
     r->first = (hn_replay_first){text.text, field};
-    return text.failed ? hn_no_memory(err, "a feature that differs") : HN_OK;
+    return failed ? hn_no_memory(err, "a feature that differs") : HN_OK;
 }
 
 /* *differs: a feature of the row is not the table's. */
@@ -219,44 +228,40 @@ static hn_status score_tables(hn_replaying *r, const hn_replay_line *line, hn_er
 /* ---- A line ------------------------------------------------------------------------------------
  */
 
-static bool has_features(const json_t *line, const json_t *items) {
-    size_t index;
-    const json_t *item;
-    if (json_is_object(json_object_get(line, "user_features")) ||
-        json_is_object(json_object_get(line, "context")))
+static bool has_features(const hn_replay_line *line) {
+    if (hn_json_is(hn_json_member(line->json, "user_features"), HN_JSON_OBJECT) ||
+        hn_json_is(hn_json_member(line->json, "context"), HN_JSON_OBJECT))
         return true;
-    json_array_foreach(items, index,
-                       item) if (json_is_object(json_object_get(item, "features"))) return true;
+    for (int32_t i = 0; i < line->n; i++)
+        if (hn_json_is(hn_json_member(line->items[i], "features"), HN_JSON_OBJECT)) return true;
     return false;
 }
 
-static bool has_scores(const hn_replaying *r, const json_t *items) {
-    size_t index;
-    const json_t *item;
-    json_array_foreach(
-        items, index,
-        item) for (int32_t t = 0; t < r->tasks;
-                   t++) if (!json_is_number(json_object_get(json_object_get(item, "p"),
-                                                            r->bundle->config->tasks[t]
-                                                                .name))) return false;
+static bool has_scores(const hn_replaying *r, const hn_replay_line *line) {
+    for (int32_t i = 0; i < line->n; i++) {
+        const hn_json_node *const p = hn_json_member(line->items[i], "p");
+        for (int32_t t = 0; t < r->tasks; t++)
+            if (!hn_json_is(hn_json_member(p, r->bundle->config->tasks[t].name), HN_JSON_NUMBER))
+                return false;
+    }
     return true;
 }
 
-static bool is_asked_for(const hn_replaying *r, const json_t *line) {
+static bool is_asked_for(const hn_replaying *r, const hn_json_node *line) {
     const hn_replay_options *const o = r->options;
-    return (!o->model || strcmp(o->model, text_of(line, "model")) == 0) &&
-           (!o->version || strcmp(o->version, text_of(line, "version")) == 0);
+    return (!o->model || is_text(line, "model", o->model)) &&
+           (!o->version || is_text(line, "version", o->version));
 }
 
 /* Whether the line can be scored again; else it is counted. */
 static bool is_wanted(hn_replaying *r, const hn_replay_line *line) {
-    const json_t *const fallback = json_object_get(line->json, "fallback");
+    const hn_json_node *const fallback = hn_json_member(line->json, "fallback");
     uint64_t *left_out = NULL;
     if (!is_asked_for(r, line->json))
         left_out = &r->other;
-    else if (!has_features(line->json, line->items))
+    else if (!has_features(line))
         left_out = &r->without_features;
-    else if ((fallback && !json_is_null(fallback)) || !has_scores(r, line->items))
+    else if ((fallback && fallback->kind != HN_JSON_NULL) || !has_scores(r, line))
         left_out = &r->fallbacks;
     if (left_out) ++*left_out;
     return !left_out && line->n > 0;
@@ -292,15 +297,17 @@ static hn_status bad(const hn_replay_line *line, const char *what, const char *e
 }
 
 static hn_status take_parsed(hn_replaying *r, hn_replay_line *line, hn_error *err) {
-    if (!json_is_object(line->json)) return bad(line, "the line", "an exposure, an object", err);
-    line->items = json_object_get(line->json, "items");
-    if (!json_is_array(line->items)) return bad(line, "items", "a list", err);
-    if (json_array_size(line->items) > INT32_MAX / HN_TASKS_MAX)
-        return bad(line, "items", "fewer", err);
-    line->n = (int32_t)json_array_size(line->items);
-    for (int32_t i = 0; i < line->n; i++)
-        if (!json_is_object(json_array_get(line->items, (size_t)i)))
-            return bad(line, "items", "objects in the list", err);
+    const hn_json_node *const items = hn_json_member(line->json, "items");
+    if (!hn_json_is(line->json, HN_JSON_OBJECT))
+        return bad(line, "the line", "an exposure, an object", err);
+    if (!hn_json_is(items, HN_JSON_LIST)) return bad(line, "items", "a list", err);
+    if (items->n > INT32_MAX / HN_TASKS_MAX) return bad(line, "items", "fewer", err);
+    HN_TRY(hn_grow(&r->items, &r->items_capacity, (size_t)items->n + 1, sizeof *r->items, err));
+    line->items = r->items;
+    for (HN_JSON_EACH(item, items)) {
+        if (item->kind != HN_JSON_OBJECT) return bad(line, "items", "objects in the list", err);
+        r->items[line->n++] = item;
+    }
     return is_wanted(r, line) ? score_line(r, line, err) : HN_OK;
 }
 
@@ -321,17 +328,12 @@ static hn_status take_line(void *user, const char *text, size_t n, const char *f
                            uint64_t number, hn_error *err) {
     hn_replaying *const r = user;
     hn_replay_line line = {.file = file, .number = number};
-    json_error_t at;
     hn_error why = {0};
     if (hn_stopped(r->run)) return hn_fail(err, HN_INTERRUPTED, "replay: stopped by request");
     r->lines++;
-    json_t *const json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &at);
-    line.json = json;
-    const hn_status status =
-        json ? take_parsed(r, &line, &why)
-             : hn_fail(&why, HN_BAD_DATA, "%s:%llu:%d: %s; expected one JSON object a line", file,
-                       (unsigned long long)number, at.column, at.text);
-    json_decref(json);
+    hn_status status = hn_join_json_read(&r->json, file, number, text, n, &why);
+    line.json = r->json.nodes;
+    if (status == HN_OK) status = take_parsed(r, &line, &why);
     return status == HN_OK ? HN_OK : forgive(r, &why, err);
 }
 
@@ -384,6 +386,8 @@ static void free_all(hn_replaying *r) {
     hn_free(r->features);
     hn_free(r->p);
     hn_text_free(&r->room);
+    hn_json_free(&r->json);
+    hn_free(r->items);
     hn_engine_free(r->engine);
 }
 

@@ -8,6 +8,7 @@
 #ifndef HN_SERVE_REPLAY_H
 #define HN_SERVE_REPLAY_H
 
+#include "base/json.h"
 #include "serve/engine.h"
 
 enum {
@@ -22,7 +23,7 @@ enum {
 typedef struct hn_replay_line {
     const char *file;
     uint64_t number;
-    const json_t *json, *items;
+    const hn_json_node *json, *const *items;
     int32_t n; /* items */
 } hn_replay_line;
 
@@ -60,6 +61,9 @@ typedef struct hn_replaying {
     hn_engine *engine;
     bool uncalibrated; /* the line at hand */
     hn_text room;
+    hn_json json;               /* the line at hand */
+    const hn_json_node **items; /* its */
+    size_t items_capacity;
     double *p; /* [rows][tasks] of the line, kept while it is scored otherwise */
     size_t p_capacity;
     int32_t scenarios, tasks;     /* the scenarios with the unknown one */

@@ -21,37 +21,34 @@ static hn_status bad(const putting *p, const char *where, const char *what, hn_e
 }
 
 /* A list by the column's own delimiter; else as any cell. False: no cell can be made. */
-static bool cell_of(const char **text, size_t *n, const putting *p, int32_t field,
-                    const json_t *value) {
+static bool cell_of(hn_join_cell *out, const putting *p, int32_t field, const hn_json_node *value) {
     const char *const delimiter = hn_request_delimiter(p->engine->request, field);
-    if (!json_is_array(value) || !delimiter) return hn_json_cell(text, n, p->room, value);
+    if (!hn_json_is(value, HN_JSON_LIST) || !delimiter)
+        return hn_join_node_cell(out, p->room, value);
     hn_text joined = {0}, one = {0};
-    size_t index;
-    const json_t *item;
     bool fine = true;
-    json_array_foreach(value, index, item) {
-        if (json_is_array(item) || !hn_json_cell(text, n, &one, item)) fine = false;
-        if (!fine || !*text) continue;
+    for (HN_JSON_EACH(item, value)) {
+        if (item->kind == HN_JSON_LIST || !hn_join_node_cell(out, &one, item)) fine = false;
+        if (!fine || !out->text) continue;
         if (joined.length > 0) hn_text_bytes(&joined, delimiter, strlen(delimiter));
-        hn_text_bytes(&joined, *text, *n);
+        hn_text_bytes(&joined, out->text, out->n);
     }
     hn_text_free(&one);
     hn_text_free(p->room);
     *p->room = joined;
-    *text = joined.text;
-    *n = joined.length;
+    *out = (hn_join_cell){joined.text, joined.length};
     return fine;
 }
 
 static hn_status put(const putting *p, int32_t row, int32_t field, const char *where,
-                     const json_t *value, hn_error *err) {
-    const char *text;
-    size_t n;
+                     const hn_json_node *value, hn_error *err) {
+    hn_join_cell cell;
     hn_error why = {0};
-    if (!cell_of(&text, &n, p, field, value))
+    if (!cell_of(&cell, p, field, value))
         return bad(p, where, "found an object; expected a string, a number or a list", err);
     if (p->room->failed) return hn_no_memory(err, "a cell");
-    const hn_status status = hn_request_set(p->engine->request, row, field, text, n, &why);
+    const hn_status status =
+        hn_request_set(p->engine->request, row, field, cell.text, cell.n, &why);
     if (status == HN_BAD_DATA) return bad(p, where, why.text, err);
     return status == HN_OK ? HN_OK : hn_fail(err, status, "%s", why.text);
 }
@@ -62,37 +59,46 @@ static bool is_wanted(const putting *p, int32_t field) {
     return p->without != field;
 }
 
-static hn_status put_object(const putting *p, int32_t row, const char *where, const json_t *object,
-                            hn_error *err) {
-    const char *key;
-    json_t *value;
-    if (!object || json_is_null(object)) return HN_OK;
-    if (!json_is_object(object)) return bad(p, where, "expected an object", err);
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-        const int32_t field = hn_request_field(p->engine->request, key, strlen(key));
+static hn_status put_object(const putting *p, int32_t row, const char *where,
+                            const hn_json_node *object, hn_error *err) {
+    if (!object || object->kind == HN_JSON_NULL) return HN_OK;
+    if (object->kind != HN_JSON_OBJECT) return bad(p, where, "expected an object", err);
+    for (HN_JSON_EACH(value, object)) {
+        const int32_t field = hn_request_field(p->engine->request, value->key, value->key_bytes);
         char place[300];
         if (field < 0) ++*p->unknown;
         if (field < 0 || !is_wanted(p, field)) continue;
-        snprintf(place, sizeof place, "%s.%.200s", where, key);
+        snprintf(place, sizeof place, "%s.%.*s", where,
+                 (int)(value->key_bytes < 200 ? value->key_bytes : 200), value->key);
         HN_TRY(put(p, row, field, place, value, err));
     }
     return HN_OK;
 }
 
 static hn_status put_id(const putting *p, int32_t row, hn_side side, const char *where,
-                        const json_t *id, hn_error *err) {
+                        const hn_json_node *id, hn_error *err) {
     const int32_t field = hn_request_id_field(p->engine->request, side);
     return field < 0 || !id ? HN_OK : put(p, row, field, where, id, err);
 }
 
+/* One that the model did not know is logged as null: it was given all the same, and no table was
+ * asked. */
+static bool was_unknown(const hn_json_node *line) {
+    const hn_json_node *const flags = hn_json_member(line, "flags");
+    if (!hn_json_is(flags, HN_JSON_LIST)) return false;
+    for (HN_JSON_EACH(flag, flags))
+        if (hn_json_text_is(flag, "unknown_scenario")) return true;
+    return false;
+}
+
 static hn_status put_scenario(const putting *p, uint16_t *scenario, bool *given, hn_error *err) {
     hn_request *const q = p->engine->request;
-    const char *text, *cell;
-    size_t n;
-    if (!hn_json_cell(&text, &n, p->room, json_object_get(p->line->json, "scenario")))
+    hn_join_cell named;
+    const char *cell;
+    if (!hn_join_node_cell(&named, p->room, hn_json_member(p->line->json, "scenario")))
         return bad(p, "scenario", "expected a string", err);
-    *given = text != NULL;
-    *scenario = hn_request_scenario(q, text, n, &cell);
+    *given = named.text != NULL || was_unknown(p->line->json);
+    *scenario = hn_request_scenario(q, named.text, named.n, &cell);
     const int32_t field = hn_request_scenario_field(q);
     if (!cell || field < 0 || !is_wanted(p, field)) return HN_OK;
     return hn_request_set(q, HN_REQUEST_SHARED, field, cell, strlen(cell), err);
@@ -106,20 +112,20 @@ hn_status hn_replay_rows(hn_engine *engine, const hn_replay_line *line, int32_t 
     bool given = false;
     hn_request_begin(q);
     HN_TRY(put_scenario(&p, &scenario, &given, err));
-    HN_TRY(put_id(&p, HN_REQUEST_SHARED, HN_SIDE_USER, "user", json_object_get(line->json, "user"),
+    HN_TRY(put_id(&p, HN_REQUEST_SHARED, HN_SIDE_USER, "user", hn_json_member(line->json, "user"),
                   err));
     HN_TRY(put_object(&p, HN_REQUEST_SHARED, "user_features",
-                      json_object_get(line->json, "user_features"), err));
+                      hn_json_member(line->json, "user_features"), err));
     HN_TRY(
-        put_object(&p, HN_REQUEST_SHARED, "context", json_object_get(line->json, "context"), err));
+        put_object(&p, HN_REQUEST_SHARED, "context", hn_json_member(line->json, "context"), err));
     HN_TRY(hn_request_rows(q, line->n, scenario, err));
     for (int32_t i = 0; i < line->n; i++) {
-        const json_t *const item = json_array_get(line->items, (size_t)i);
+        const hn_json_node *const item = line->items[i];
         char where[60];
         snprintf(where, sizeof where, "items[%d].id", i);
-        HN_TRY(put_id(&p, i, HN_SIDE_ITEM, where, json_object_get(item, "id"), err));
+        HN_TRY(put_id(&p, i, HN_SIDE_ITEM, where, hn_json_member(item, "id"), err));
         snprintf(where, sizeof where, "items[%d].features", i);
-        HN_TRY(put_object(&p, i, where, json_object_get(item, "features"), err));
+        HN_TRY(put_object(&p, i, where, hn_json_member(item, "features"), err));
     }
     if (!given) hn_request_join_scenario(q);
     return HN_OK;

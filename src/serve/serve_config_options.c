@@ -176,7 +176,8 @@ static const hn_option limit_options[] = {
      .min = 0,
      .max = 3600,
      .def = "5",
-     .meaning = "from a connection, or its last answer, to the end of a request's head"},
+     .meaning = "from a connection to the end of its first request's head; of a later one from its "
+                "first line"},
     {.name = "body_seconds",
      .type = &hn_value_real,
      .offset = offsetof(hn_serve_config, body_seconds),
@@ -217,7 +218,9 @@ static const hn_option store_options[] = {
      .min = 0,
      .max = 60000,
      .def = "10",
-     .meaning = "of all reads of one request; what is late gets its default and is counted"},
+     .meaning = "of all reads of one request; for what is late the bundle's own row stands in, or "
+                "defaults, "
+                "and it is counted"},
     {.name = "cache_seconds",
      .type = &hn_value_real,
      .offset = offsetof(hn_serve_store, cache_seconds),
@@ -279,7 +282,7 @@ static const hn_option exposure_options[] = {
      .min = 0,
      .max = 3600,
      .def = "1",
-     .meaning = "at most so much is lost when the machine fails"},
+     .meaning = "at most so much is lost when the process is killed"},
 };
 SECTION(exposure, "The log of what was shown (docs/experiments.md). A folder alone is `dir`.",
         .size = 0, .short_key = "dir");

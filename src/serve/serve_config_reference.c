@@ -63,7 +63,8 @@ static const char introduction[] =
     "comparison\n"
     "with NaN is 0 (`!=` is 1), `min`, `max` and `if` of NaN are NaN. An item whose score is "
     "infinite or NaN\n"
-    "sends its request to the fallback. An expression has at most 2000 bytes and 256 operations "
+    "has none (docs/serving.md); where no item has one the request goes to the fallback. An "
+    "expression has at most 2000 bytes and 256 operations "
     "and is\n"
     "nested at most 64 deep.\n";
 

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/memory.h"
@@ -108,6 +109,7 @@ enum { REFUSALS_KEPT = 64 };
 static void refuse(hn_shelf *shelf, slot *s, const hn_shelf_file *file, const hn_error *why) {
     shelf->refusals++;
     tell(shelf, "refused", s->config->name, file->version, why->text);
+    if (why->status == HN_NO_MEMORY) return; /* another time there may be */
     pthread_mutex_lock(&shelf->lock);
     refusal made = {hn_strdup(file->version), hn_strdup(why->text), file->mark};
     if (s->n_refused == REFUSALS_KEPT) {
@@ -153,6 +155,10 @@ static hn_status load(hn_shelf *shelf, slot *s, hn_shelf_file *file, hn_error *e
 }
 
 static hn_status nothing_found(const slot *s, hn_error *err) {
+    struct stat found;
+    if (s->pin && stat(s->config->path, &found) == 0 && S_ISREG(found.st_mode))
+        return hn_fail(err, HN_NO_INPUT, "%s: there is no version \"%s\"; it is one file",
+                       s->config->path, s->pin);
     if (s->pin)
         return hn_fail(err, HN_NO_INPUT, "%s: there is no version \"%s\"; expected %s.hn in it",
                        s->config->path, s->pin, s->pin);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 
 /* ---- Files ----------------------------------------------------------------------------------- */
@@ -61,9 +62,10 @@ static int newest_first(const void *a, const void *b) {
     return strverscmp(((const hn_shelf_file *)b)->version, ((const hn_shelf_file *)a)->version);
 }
 
+/* Names stand in answers and logs, which are JSON: others than UTF-8 are not looked at. */
 static bool is_bundle_name(const char *name) {
     const size_t n = strlen(name);
-    return name[0] != '.' && n > 3 && strcmp(name + n - 3, ".hn") == 0;
+    return name[0] != '.' && n > 3 && strcmp(name + n - 3, ".hn") == 0 && hn_utf8_is(name, n);
 }
 
 static hn_status add_entries(hn_shelf_files *out, DIR *dir, const char *path, hn_error *err) {

@@ -49,7 +49,7 @@ hn_status hn_live_client_create(hn_live_client **out, const char *url, hn_error 
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     *out = NULL;
     if (strncmp(url, "http://", 7) != 0)
-        return hn_fail(err, HN_USAGE, "--serve: found \"%s\"; expected http://HOST:PORT", url);
+        return hn_fail(err, HN_USAGE, "simulate: found \"%s\"; expected http://HOST:PORT", url);
     pthread_once(&once, start_curl);
     hn_live_client *const client = hn_alloc_zero(1, sizeof *client);
     if (!client) return hn_no_memory(err, "an HTTP client");

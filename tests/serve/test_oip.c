@@ -131,7 +131,6 @@ static void faults_are_named(void **state) {
         {INPUTS(INPUT("price", "FP64", "1,2", "1,2")), "expected the shape"},
         {INPUTS(INPUT("price", "FP64", "-1", "1")), "expected the shape"},
         {INPUTS(INPUT("price", "FP64", "1,1,1", "1")), "expected the shape"},
-        {INPUTS(INPUT("price", "FP64", "9", "1")), "more rows than limits.candidates"},
         {INPUTS(PRICES "," INPUT("tags", "BYTES", "1", "\"t1\"")),
          "\"tags\": expected as many rows"},
         {INPUTS(INPUT("price", "FP64", "2", "1")), "as many values as the shape"},
@@ -153,6 +152,10 @@ static void faults_are_named(void **state) {
         {"{\"inputs\":[" PRICES "],\"outputs\":[{\"name\":\"click\",\"parameters\":{"
          "\"classification\":3}}]}",
          "classification"},
+        {"{\"inputs\":[" PRICES
+         "],\"outputs\":[{\"name\":\"click\"},{\"name\":\"click\"},{\"name\":"
+         "\"click\"},{\"name\":\"click\"}]}",
+         "outputs: found 4; the model has 3"},
     };
     doors d;
     doors_open(&d, &the_world, "limits: {candidates: 8}\n");
@@ -162,6 +165,8 @@ static void faults_are_named(void **state) {
         json_decref(answer);
         json_decref(doors_infer(&d, 200, INPUTS(PRICES)));
     }
+    json_decref(doors_infer(&d, 413, INPUTS(INPUT("price", "FP64", "9", "1"))));
+    assert_non_null(strstr(d.body, "found 9 rows; expected at most 8"));
     assert_int_equal(doors_ask(&d, "POST", "/v2/models/main/infer", "{}", 2, 3), 400);
     assert_non_null(strstr(d.body, "Inference-Header-Content-Length is 3"));
     doors_close(&d);

@@ -62,6 +62,8 @@ static const bad_case bad[] = {
     {"{\"candidates\":[{\"tags\":{}}]}", 400, "bad_value", "or a list"},
     {"{\"candidates\":[{\"tags\":[[1]]}]}", 400, "bad_value", "within a list"},
     {"{\"candidates\":[{\"tags\":[\"a|b\"]}]}", 400, "bad_value", "\"|\""},
+    {"{\"candidates\":[{\"tab\":1},{\"tab\":1},{\"tab\":2}]}", 400, "bad_value",
+     "candidates[2]: found scenario search, and home before it"},
     {"{\"candidates\":[{},{},{},{},{}]}", 413, "too_many_candidates",
      "found 5; expected at most 4"},
     {"{\"candidates\":[{\"tags\":[[[[[[]]]]]]}]}", 400, "too_deep", "6 deep"},

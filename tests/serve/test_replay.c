@@ -68,9 +68,17 @@ static void score(json_t *line, int32_t without) {
     hn_engine *engine;
     hn_text room = {0};
     uint64_t unknown = 0;
-    hn_replay_line exposed = {
-        .file = "test", .json = line, .items = json_object_get(line, "items")};
-    exposed.n = (int32_t)json_array_size(exposed.items);
+    enum { ITEMS_MOST = 16 };
+    json_t *const items = json_object_get(line, "items");
+    char *const text = json_dumps(line, JSON_COMPACT);
+    hn_json json = {0};
+    assert_ok(hn_json_read(&json, text, strlen(text), 20, &err));
+    const hn_json_node *all[ITEMS_MOST];
+    hn_replay_line exposed = {.file = "test", .json = json.nodes, .items = all};
+    for (HN_JSON_EACH(item, hn_json_member(json.nodes, "items"))) {
+        assert_true(exposed.n < ITEMS_MOST);
+        all[exposed.n++] = item;
+    }
     const int32_t saved = hn_kernel_enter();
     assert_ok(hn_engine_create(&engine, bundle, &err));
     assert_ok(hn_replay_rows(engine, &exposed, without, &room, &unknown, &err));
@@ -80,9 +88,11 @@ static void score(json_t *line, int32_t without) {
         json_t *const p = json_object();
         json_object_set_new(p, "click", json_real(engine->p[i * WORLD_TASKS]));
         json_object_set_new(p, "order", json_real(engine->p[i * WORLD_TASKS + 1]));
-        json_object_set_new(json_array_get(exposed.items, (size_t)i), "p", p);
+        json_object_set_new(json_array_get(items, (size_t)i), "p", p);
     }
     assert_int_equal(unknown, 0);
+    hn_json_free(&json);
+    free(text);
     hn_text_free(&room);
     hn_engine_free(engine);
 }
@@ -146,6 +156,30 @@ static const json_t *entry(const json_t *json, const char *list, const char *key
 
 static double number(const json_t *json, const char *name) {
     return json_number_value(json_object_get(json, name));
+}
+
+/* What the server takes, it logs; what it logs can be replayed. */
+static void odd_values_are_read(void **state) {
+    (void)state;
+    hn_text text = {0};
+    json_t *const line = exposure(0, -1);
+    json_object_set_new(line, "request_id", json_stringn("nul\0x", 5));
+    json_t *const items = json_object_get(line, "items");
+    json_object_set_new(json_object_get(json_array_get(items, 0), "features"), "price",
+                        json_real(123456789012345678901234.0));
+    score(line, HN_REPLAY_ALL);
+    char *const shown = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    char *const price = strstr(shown, "1.23456789e23");
+    assert_non_null(price);
+    hn_text_add(&text, "%.*s123456789012345678901234%s\n", (int)(price - shown), shown, price + 13);
+    free(shown);
+    json_decref(line);
+    write_lines(&text);
+    json_t *const json = replayed(NULL);
+    assert_int_equal(count(json, "bad_lines"), 0);
+    assert_int_equal(count(json, "scored"), 1);
+    assert_int_equal(count(json, "differing_rows"), 0);
+    json_decref(json);
 }
 
 /* ---- The same
@@ -417,6 +451,7 @@ static void psi_is_its_formula(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(odd_values_are_read),
         cmocka_unit_test(what_was_served_gives_no_difference),
         cmocka_unit_test(predict_and_replay_agree),
         cmocka_unit_test(a_probability_that_is_not_the_models_is_found),
