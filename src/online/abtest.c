@@ -275,7 +275,8 @@ static json_t *ratio_json(const analysis *a) {
 }
 
 static double share_immature(const analysis *a) {
-    return a->log.rows > 0 ? (double)a->log.immature / (double)a->log.rows : 0;
+    const uint64_t of = a->log.rows - a->log.without_arm;
+    return of > 0 ? (double)a->log.immature / (double)of : 0;
 }
 
 static json_t *report_json(const analysis *a) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "data/bytes.h"
 #include "data/csv.h"
@@ -125,6 +126,7 @@ static hn_status label_of(int *out, const reading *r, column c, hn_error *err) {
 
 static hn_status take_arm(hn_ab_user *user, const reading *r, hn_error *err) {
     int32_t arm;
+    if (!hn_utf8_is(r->field[ARM], r->field_n[ARM])) return bad_field(r, ARM, "UTF-8", err);
     HN_TRY(name_index(&arm, &r->log->arms, r->field[ARM], r->field_n[ARM], HN_AB_ARMS_MAX, "arms",
                       err));
     if (user->arm == -1)
@@ -138,6 +140,7 @@ static hn_status is_before(bool *out, const reading *r, hn_error *err) {
     double time = 0;
     *out = r->before;
     if (r->before || !r->options->has_pre_until) return HN_OK;
+    if (r->field_n[TIME] == 0) return bad_field(r, TIME, "milliseconds since 1970", err);
     HN_TRY(number_of(&time, r, TIME, "milliseconds since 1970", err));
     *out = time < (double)r->options->pre_until_ms;
     return HN_OK;
@@ -156,6 +159,8 @@ static hn_status take_row(reading *r, hn_error *err) {
     HN_TRY(label_of(&click, r, CLICK, err));
     HN_TRY(label_of(&order, r, ORDER, err));
     HN_TRY(number_of(&value, r, VALUE, "a number or nothing", err));
+    if (!hn_utf8_is(r->field[SCENARIO], r->field_n[SCENARIO]))
+        return bad_field(r, SCENARIO, "UTF-8", err);
     HN_TRY(name_index(&scenario, &log->scenarios, r->field[SCENARIO], r->field_n[SCENARIO],
                       HN_AB_SCENARIOS_MAX, "scenarios", err));
     const uint64_t hash = XXH3_64bits(r->field[USER], r->field_n[USER]);

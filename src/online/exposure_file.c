@@ -2,9 +2,9 @@
  * killed server is told from one that a living server writes. */
 #include "online/exposure_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -35,10 +35,16 @@ static bool lock(int fd, const char *path, bool wait) {
 
 /* ---- Finishing ------------------------------------------------------------------------------- */
 
-/* "x.part" becomes "x". A name that is taken stays as it is, and so does the part. */
+static bool is_same_file(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* "x.part" becomes "x". A name that is taken stays as it is, and so does the part, unless both
+ * are one file: somebody was killed between the two steps. */
 static void finish_name(const char *path) {
     char *const name = hn_strndup(path, strlen(path) - strlen(part));
-    if (name && link(path, name) == 0) (void)unlink(path);
+    if (name && (link(path, name) == 0 || is_same_file(path, name))) (void)unlink(path);
     hn_free(name);
 }
 
@@ -184,16 +190,23 @@ static hn_status mend(const char *path, hn_error *err) {
     return status;
 }
 
+static bool is_part(const char *name) {
+    static const char head[] = "exposures-", tail[] = ".jsonl.zst.part";
+    const size_t n = strlen(name);
+    return n >= sizeof head + sizeof tail - 2 && strncmp(name, head, sizeof head - 1) == 0 &&
+           strcmp(name + n - (sizeof tail - 1), tail) == 0;
+}
+
 hn_status hn_exposure_files_mend(const char *dir, hn_error *err) {
-    char *const pattern = hn_path_join(dir, "exposures-*.jsonl.zst.part");
-    if (!pattern) return hn_no_memory(err, "the exposure log's files");
-    glob_t found;
+    DIR *const entries = opendir(dir);
     hn_status status = HN_OK;
-    const int result = glob(pattern, GLOB_NOSORT, NULL, &found);
-    hn_free(pattern);
-    if (result == GLOB_NOSPACE) status = hn_no_memory(err, "the exposure log's files");
-    for (size_t i = 0; result == 0 && i < found.gl_pathc && status == HN_OK; i++)
-        status = mend(found.gl_pathv[i], err);
-    if (result == 0) globfree(&found);
+    if (!entries) return HN_OK; /* none is there yet, or it is told when a file is begun */
+    for (const struct dirent *entry; status == HN_OK && (entry = readdir(entries)) != NULL;) {
+        if (!is_part(entry->d_name)) continue;
+        char *const path = hn_path_join(dir, entry->d_name);
+        status = path ? mend(path, err) : hn_no_memory(err, "the exposure log's files");
+        hn_free(path);
+    }
+    closedir(entries);
     return status;
 }

@@ -24,7 +24,7 @@ static hn_status add(int32_t *out, hn_join_columns *columns, hn_join_group group
         hn_free(copy);
         return hn_no_memory(err, "the columns of the log");
     }
-    columns->items[columns->n] = (hn_join_column){copy, group};
+    columns->items[columns->n] = (hn_join_column){copy, group, group};
     *out = HN_JOIN_FIXED + columns->n++;
     return HN_OK;
 }
@@ -38,12 +38,24 @@ hn_status hn_join_column_of(int32_t *out, hn_join_columns *columns, hn_join_grou
         return columns->given && group != HN_JOIN_ARMS ? HN_OK
                                                        : add(out, columns, group, name, n, err);
     hn_join_column *const column = &columns->items[json_integer_value(known)];
-    if (column->group < group && !columns->given) column->group = group;
+    if (column->group < group && !columns->given) {
+        column->group = group;
+        columns->raised = true;
+    }
     *out = HN_JOIN_FIXED + (int32_t)json_integer_value(known);
     return HN_OK;
 }
 
+void hn_join_columns_keep(hn_join_columns *columns) {
+    for (int32_t i = 0; i < columns->n && columns->raised; i++)
+        columns->items[i].kept = columns->items[i].group;
+    columns->raised = false;
+}
+
 void hn_join_columns_cut(hn_join_columns *columns, int32_t n) {
+    for (int32_t i = 0; i < n && columns->raised; i++)
+        columns->items[i].group = columns->items[i].kept;
+    columns->raised = false;
     while (columns->n > n) {
         hn_join_column *const last = &columns->items[--columns->n];
         (void)json_object_del(last->group == HN_JOIN_ARMS ? columns->arms : columns->features,

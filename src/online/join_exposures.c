@@ -42,17 +42,16 @@ static hn_status take_cell(taking *t, int32_t column, const char *where, const h
     return HN_OK;
 }
 
-/* A string or a whole number, for an id. */
+/* A string or a number, for an id, as the server reads one. */
 static hn_status id_of(hn_join_cell *out, taking *t, const char *where, const hn_json_node *value,
                        hn_error *err) {
     const bool empty = hn_json_is(value, HN_JSON_STRING) && value->n == 0;
     *out = (hn_join_cell){0};
-    if (!empty && (hn_json_is(value, HN_JSON_STRING) || hn_join_is_whole(value))) {
-        *out = (hn_join_cell){value->text, value->n};
-        return HN_OK;
-    }
-    return bad(t, err, "%s: found %s; expected a string that is not empty, or a whole number",
-               where, empty ? "an empty string" : hn_join_kind_name(value));
+    const bool fits = hn_json_is(value, HN_JSON_STRING) || hn_json_is(value, HN_JSON_NUMBER);
+    if (fits && !empty && hn_join_node_cell(out, &t->room, value))
+        return t->room.failed ? hn_no_memory(err, "an id") : HN_OK;
+    return bad(t, err, "%s: found %s; expected a string that is not empty, or a number", where,
+               empty ? "an empty string" : hn_join_kind_name(value));
 }
 
 static bool is_column_name(const char *name, size_t n) {
@@ -141,7 +140,7 @@ static hn_status take_item(taking *t, hn_join_shown shown, const hn_json_node *i
     if (item->kind != HN_JSON_OBJECT)
         return bad(t, err, "%s: found %s; expected an object", where, hn_join_kind_name(item));
     /* a candidate that was sent without an id: no event can be its */
-    if (hn_json_is(name, HN_JSON_NULL)) return t->nameless++, HN_OK;
+    if (hn_json_is(name, HN_JSON_NULL) || hn_json_text_is(name, "")) return t->nameless++, HN_OK;
     snprintf(place, sizeof place, "%s.id", where);
     HN_TRY(id_of(&id, t, place, name, err));
     shown.own = hn_join_spool_begin(t->join->spool);
@@ -199,6 +198,7 @@ static hn_status take_line(void *user, const char *line, size_t n, const char *f
         hn_join_columns_cut(&join->columns, columns);
         return hn_join_bad_line(join, &why, err);
     }
+    hn_join_columns_keep(&join->columns);
     const hn_join_shown *const first = t->shown;
     join->lines++;
     join->nameless += t->nameless;

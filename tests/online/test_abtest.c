@@ -237,6 +237,8 @@ static void open_windows_are_warned_of(void **state) {
         for (int u = 0; u < 100; u++)
             hn_text_add(&text, "%d,%d,u%d,i,s,%s,%s,0,\n", u, u, u, u % 2 ? "a" : "b",
                         u < open ? "" : "1");
+        for (int u = 0; u < 900; u++) /* who is in no arm does not make it better */
+            hn_text_add(&text, "x%d,%d,x%d,i,s,,1,0,\n", u, u, u);
         const char *const path = write_log(text.text);
         assert_ok(hn_abtest(&report, &path, 1, &(hn_abtest_options){0}, NULL, &err));
         json_t *const json = json_loads(hn_report_json(report), 0, NULL);

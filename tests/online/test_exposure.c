@@ -210,6 +210,35 @@ static void living_files_are_left_alone(void **state) {
     free(dir);
 }
 
+/* As a server leaves it that was killed between giving a file its name and taking the old one. */
+static void both_names_become_one(void **state) {
+    (void)state;
+    char *const dir = support_folder();
+    char folder[500], name[600], half[600], line[1000];
+    snprintf(folder, sizeof folder, "%s/e[1]", dir); /* no pattern, but a folder's name */
+    hn_error err = {0};
+    hn_exposure_log *log;
+    hn_exposure_options options = options_of(folder);
+    assert_ok(hn_exposure_log_open(&log, &options, &err));
+    assert_true(hn_exposure_log_offer(log, line, make_line(line, 0)));
+    hn_exposure_log_close(log);
+    hn_exposure_log_open(&log, &options, &err);
+    DIR *const entries = opendir(folder);
+    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;)
+        if (strstr(entry->d_name, ".zst"))
+            snprintf(name, sizeof name, "%s/%.80s", folder, entry->d_name);
+    closedir(entries);
+    hn_exposure_log_close(log);
+    snprintf(half, sizeof half, "%.590s.part", name);
+    assert_int_equal(link(name, half), 0);
+    assert_ok(hn_exposure_log_open(&log, &options, &err));
+    hn_exposure_log_close(log);
+    assert_int_equal(access(half, F_OK), -1);
+    assert_int_equal(access(name, F_OK), 0);
+    support_remove(dir);
+    free(dir);
+}
+
 static hn_status open_once(void *user, hn_error *err) {
     const hn_exposure_options options = options_of(user);
     hn_exposure_log *log;
@@ -287,6 +316,7 @@ int main(void) {
         cmocka_unit_test(broken_disk_is_survived),
         cmocka_unit_test(kill_loses_only_what_was_not_flushed),
         cmocka_unit_test(living_files_are_left_alone),
+        cmocka_unit_test(both_names_become_one),
         cmocka_unit_test(servers_share_a_folder),
         cmocka_unit_test(memory_may_fail),
     };
