@@ -103,12 +103,13 @@ static double unit(const hn_experiment_range *range, int32_t at, int32_t n, uint
     return x - floor(x);
 }
 
-/* Three digits are enough to tell one learning rate from another. */
+/* Three digits are enough to tell one learning rate from another, but in a narrow range. */
 static void real_value(char out[64], double low, double high, double u, bool log_scale) {
     const double x = log_scale ? low * pow(high / low, u) : low + (high - low) * u;
+    const bool narrow = high - low < 0.1 * fmax(fabs(low), fabs(high));
     char text[64];
     double rounded = x;
-    snprintf(text, sizeof text, "%.3g", x);
+    snprintf(text, sizeof text, "%.*g", narrow ? 6 : 3, x);
     if (!hn_number_parse(&rounded, text)) rounded = x;
     rounded = fmin(fmax(rounded, low), high);
     hn_number_text(out, rounded);

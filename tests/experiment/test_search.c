@@ -207,6 +207,30 @@ static void another_seed_proposes_others(void **state) {
     hn_arena_free(&arena);
 }
 
+/* A narrow range has more than three digits; a wide one keeps its proposals. */
+static void narrow_ranges_are_ranges(void **state) {
+    (void)state;
+    const hn_experiment_range narrow = {.key = (char[]){"a"},
+                                        .kind = HN_RANGE_LINEAR,
+                                        .linear = {true, 0.998, 0.9999}},
+                              wide = {.key = (char[]){"a"},
+                                      .kind = HN_RANGE_LINEAR,
+                                      .linear = {true, 0, 1}};
+    const hn_experiment_range *const narrows[] = {&narrow}, *const wides[] = {&wide};
+    hn_arena arena = {0};
+    hn_strings before = {0}, now;
+    for (int32_t t = 1; t <= 20; t++) {
+        assert_ok(hn_search_propose(&now, narrows, 1, 1, t, &arena, &err));
+        const double x = atof(now.items[0] + 2);
+        assert_true(x >= 0.998 && x <= 0.9999);
+        if (t > 1) assert_string_not_equal(now.items[0], before.items[0]);
+        before = now;
+        assert_ok(hn_search_propose(&now, wides, 1, 1, t, &arena, &err));
+        assert_true(strlen(now.items[0]) <= strlen("a=0.00123"));
+    }
+    hn_arena_free(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rungs),
@@ -215,6 +239,7 @@ int main(void) {
         cmocka_unit_test(who_is_certain_need_not_wait),
         cmocka_unit_test(proposals_are_as_asked),
         cmocka_unit_test(another_seed_proposes_others),
+        cmocka_unit_test(narrow_ranges_are_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
