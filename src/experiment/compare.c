@@ -235,6 +235,8 @@ hn_status hn_compare_users(hn_difference *out, const hn_scores *a, const hn_scor
     const hn_scores *const both[2] = {a, b};
     resampling work = {0};
     *out = (hn_difference){.mean = NAN, .low = NAN, .high = NAN, .p = NAN};
+    if (a->rows == 0 && b->rows == 0)
+        return hn_fail(err, HN_BAD_DATA, "the test split has no rows to compare the models on");
     if (!same_rows(a, b))
         return hn_fail(err, HN_BAD_DATA,
                        "the two files of scores are not of the same rows; expected two models on "

@@ -198,6 +198,10 @@ static void other_rows_are_refused(void **state) {
     b.rows--;
     assert_fails(HN_BAD_DATA, "not of the same rows",
                  hn_compare_users(&x, &a, &b, 100, 0.95, 1, &err));
+    hn_scores none = a;
+    none.rows = b.rows = 0;
+    assert_fails(HN_BAD_DATA, "the test split has no rows",
+                 hn_compare_users(&x, &none, &b, 100, 0.95, 1, &err));
 }
 
 static hn_status compare_both(void *user, hn_error *e) {
