@@ -4,8 +4,22 @@
 
 #include "experiment/config_parts.h"
 
+/* The experiment's own: how long and with which seed each trial trains. */
+static hn_status check_key(const hn_config_reader *reader, const hn_node *node) {
+    if (strcmp(node->key, "train.seed") == 0)
+        return hn_config_fail(reader, node->key_place,
+                              "found the seed, which is no option to tune; expected `search_seed` "
+                              "for the trials, `seeds` for the runs");
+    if (strcmp(node->key, "train.epochs") == 0)
+        return hn_config_fail(reader, node->key_place,
+                              "found the epochs, which the search deals out to the trials; "
+                              "expected them in `set`");
+    return HN_OK;
+}
+
 hn_status hn_experiment_range_check(hn_config_reader *reader, const hn_node *node, void *range) {
     hn_experiment_range *const r = range;
+    HN_TRY(check_key(reader, node));
     const int given = r->linear.given + r->log.given + r->integer.given + (r->choice.n > 0);
     if (given != 1)
         return hn_config_fail(reader, node->place,
@@ -43,9 +57,10 @@ hn_status hn_experiment_model_check(hn_config_reader *reader, const hn_node *nod
         for (int kind = 0; kind < HN_MODELS; kind++)
             names[kind] = hn_model_name((hn_model_kind)kind);
         hn_hint(hint, sizeof hint, m->model, names, HN_MODELS);
-        return hn_config_fail_key(reader, node, "model",
-                                  "found \"%.80s\"; expected a model's name%s see `hinet info --models`",
-                                  m->model, hint[0] != '\0' ? hint : ";");
+        return hn_config_fail_key(
+            reader, node, "model",
+            "found \"%.80s\"; expected a model's name%s see `hinet info --models`", m->model,
+            hint[0] != '\0' ? hint : ";");
     }
     if (m->model == NULL && m->like == NULL && is_model(m->name)) m->model = m->name;
     return HN_OK;
@@ -76,7 +91,7 @@ hn_status hn_experiment_root_check(hn_config_reader *reader, const hn_node *node
     hn_experiment_config *const c = config;
     for (int32_t k = 0; k < c->n_models; k++) HN_TRY(find_parent(reader, node, c, k));
     for (int32_t s = 0; s < c->seeds.n; s++)
-        if (c->seeds.items[s] == c->search_seed && hn_node_find(node, "search_seed") == NULL)
+        if (c->seeds.items[s] == c->search_seed)
             return hn_config_fail_key(reader, node, "seeds",
                                       "found %llu, the seed of the search; choose another "
                                       "`search_seed`, or another seed",

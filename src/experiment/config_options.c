@@ -141,7 +141,7 @@ static const hn_option root_options[] = {
      .def = "2",
      .meaning = "one of so many trials goes on at each rung of the search"},
     {.name = "search_seed",
-     .type = &hn_value_uint64,
+     .type = &hn_value_seed,
      .offset = offsetof(hn_experiment_config, search_seed),
      .def = "0",
      .meaning = "of what is tried, and `train.seed` of the trials; not among `seeds`, so that no "
@@ -161,7 +161,7 @@ static const hn_option root_options[] = {
      .max = 100000,
      .def = "1000",
      .meaning = "resamplings of the test split's users, for the interval where there is one seed; "
-                "0: none"},
+                "fewer than 2: none"},
     {.name = "keep",
      .type = &hn_value_enum,
      .offset = offsetof(hn_experiment_config, keep),

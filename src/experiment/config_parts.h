@@ -8,8 +8,8 @@
 extern const hn_config_section hn_experiment_root; /* of hn_experiment_config */
 
 /* config_types.c */
-extern const hn_value_type hn_value_bases, hn_value_sets, hn_value_seeds, hn_value_pair,
-    hn_value_values;
+extern const hn_value_type hn_value_bases, hn_value_sets, hn_value_seeds, hn_value_seed,
+    hn_value_pair, hn_value_values;
 /* [low, high] is {linear: [low, high]}. */
 hn_status hn_experiment_range_expand(const hn_config_reader *reader, hn_node *node);
 

@@ -64,6 +64,10 @@ static hn_status check_path(const hn_strings *set, hn_config_reader *reader, con
         return hn_config_fail(reader, node->key_place,
                               "found the key \"%.80s\"; expected a key path as in train.rate",
                               node->key);
+    if (strcmp(path, "train.seed") == 0)
+        return hn_config_fail(reader, node->key_place,
+                              "found train.seed, which every run has from `seeds`; expected it "
+                              "there");
     for (int32_t i = 0; i < set->n; i++)
         if (strncmp(set->items[i], path, n) == 0 && set->items[i][n] == '=')
             return hn_config_fail(reader, node->key_place, "found %.200s twice; expected it once",
@@ -182,14 +186,34 @@ const hn_value_type hn_value_bases = {false, read_bases, print_bases, describe_b
 
 enum { SEEDS_MAX = 1000 };
 
+/* No more than a whole number of JSON can be. */
 static bool seed_parse(uint64_t *out, const hn_node *node) {
     char *end = NULL;
     if (node->kind != HN_NODE_SCALAR || node->text[0] < '0' || node->text[0] > '9' ||
         strlen(node->text) > 19)
         return false;
     *out = strtoull(node->text, &end, 10);
-    return *end == '\0';
+    return *end == '\0' && *out <= INT64_MAX;
 }
+
+static hn_status read_seed(hn_config_reader *reader, const hn_option *option, hn_node *node,
+                           void *object) {
+    uint64_t seed;
+    if (!seed_parse(&seed, node)) return hn_config_mismatch(reader, option, node);
+    memcpy(field_of(option, object), &seed, sizeof seed);
+    return HN_OK;
+}
+
+static void print_seed(hn_text *text, const hn_option *option, const void *object, int indent) {
+    hn_value_uint64.print(text, option, object, indent);
+}
+
+static void describe_seed(char *buffer, size_t n, const hn_option *option) {
+    (void)option;
+    snprintf(buffer, n, "an integer from 0 to %lld", (long long)INT64_MAX);
+}
+
+const hn_value_type hn_value_seed = {false, read_seed, print_seed, describe_seed};
 
 static hn_status read_seeds(hn_config_reader *reader, const hn_option *option, hn_node *node,
                             void *object) {
@@ -228,7 +252,8 @@ static void print_seeds(hn_text *text, const hn_option *option, const void *obje
 
 static void describe_seeds(char *buffer, size_t n, const hn_option *option) {
     (void)option;
-    snprintf(buffer, n, "a number of seeds, or a list of 1 to %d seeds", SEEDS_MAX);
+    snprintf(buffer, n, "a number of seeds, or a list of 1 to %d seeds from 0 to %lld", SEEDS_MAX,
+             (long long)INT64_MAX);
 }
 
 const hn_value_type hn_value_seeds = {false, read_seeds, print_seeds, describe_seeds};
