@@ -88,25 +88,26 @@ static void format_seeds(char out[64], const json_t *row) {
         snprintf(out, 64, "%d (%d failed)", done, failed);
 }
 
-static const char *method_of(const json_t *models) {
+static bool has_method(const json_t *models, const char *method) {
     size_t m;
     const json_t *row;
     json_array_foreach(models, m, row) {
-        const char *const method =
-            json_string_value(json_object_get(json_object_get(row, "difference"), "method"));
-        if (method) return method;
+        const json_t *const difference = json_object_get(row, "difference");
+        if (strcmp(text_at(difference, "method"), method) == 0) return true;
     }
-    return NULL;
+    return false;
 }
 
+/* Of the differences of all rows. */
 static void add_note(hn_text *out, const json_t *table, const json_t *models) {
-    const char *const method = method_of(models);
-    if (!method) return;
+    const bool seeds = has_method(models, HN_OVER_SEEDS), users = has_method(models, HN_BY_USER);
+    if (!seeds && !users) return;
     hn_text_add(out,
                 "Test AUC, mean ± standard deviation over seeds. Differences are of the mean AUC "
-                "to %s: paired, %.0f %% intervals (%s), p by Holm's correction.\n",
+                "to %s: paired, %.6g %% intervals (%s%s%s), p by Holm's correction.\n",
                 text_at(json_array_get(models, 0), "name"), 100 * number_at(table, "confidence"),
-                method);
+                seeds ? HN_OVER_SEEDS : "", seeds && users ? "; where one seed is in common, " : "",
+                users ? HN_BY_USER : "");
 }
 
 /* ---- A grid, whatever is between its cells ----------------------------------------------- */
@@ -137,7 +138,19 @@ static void add_latex(hn_text *out, const char *text) {
 }
 
 static void add_markdown(hn_text *out, const char *text) {
-    for (const char *c = text; *c != '\0'; c++) hn_text_add(out, *c == '|' ? "\\|" : "%c", *c);
+    for (const char *c = text; *c != '\0'; c++)
+        hn_text_add(out, strchr("\\`*_<|", *c) ? "\\%c" : "%c", *c);
+}
+
+static void take_markdown(hn_text *out, hn_text *text) {
+    if (text->text) add_markdown(out, text->text);
+    out->failed |= text->failed;
+    hn_text_free(text);
+}
+
+/* What ends the row before takes [...] for a distance, and a star for its own. */
+static bool goes_on_from_a_row(const form *f, const char *text) {
+    return f->latex && f->first && (text[0] == '[' || text[0] == '*');
 }
 
 static void put(form *f, const char *text) {
@@ -145,7 +158,8 @@ static void put(form *f, const char *text) {
         hn_grid_cell(f->grid, "%s", text);
         return;
     }
-    hn_text_add(f->out, "%s", f->first ? f->start : f->between);
+    hn_text_add(f->out, "%s%s", f->first ? f->start : f->between,
+                goes_on_from_a_row(f, text) ? "{}" : "");
     f->first = false;
     if (f->latex)
         add_latex(f->out, text);
@@ -226,7 +240,8 @@ static void add_failures(hn_text *out, const json_t *table, const char *bullet) 
         if (json_object_get(failure, "trial"))
             hn_text_add(out, "trial %d", (int)number_at(failure, "trial") + 1);
         else
-            hn_text_add(out, "seed %.0f", number_at(failure, "seed"));
+            hn_text_add(out, "seed %lld",
+                        (long long)json_integer_value(json_object_get(failure, "seed")));
         hn_text_add(out, ": %s\n", text_at(failure, "error"));
     }
 }
@@ -252,7 +267,10 @@ void hn_table_markdown(hn_text *out, const json_t *table) {
     const json_t *data;
     json_array_foreach(json_object_get(table, "data"), d, data) {
         form f = {.out = out, .start = "| ", .between = " | ", .end = " |\n", .first = true};
-        hn_text_add(out, "%s## %s\n\n", d > 0 ? "\n" : "", text_at(data, "name"));
+        hn_text note = {0};
+        hn_text_add(out, "%s## ", d > 0 ? "\n" : "");
+        add_markdown(out, text_at(data, "name"));
+        hn_text_add(out, "\n\n");
         put_heads(&f, json_object_get(data, "cells"));
         hn_text_add(out, "|");
         for (size_t k = 0; k < columns_of(data); k++)
@@ -260,9 +278,12 @@ void hn_table_markdown(hn_text *out, const json_t *table) {
         hn_text_add(out, "\n");
         put_rows(&f, data);
         hn_text_add(out, "\n");
-        add_note(out, table, json_object_get(data, "models"));
+        add_note(&note, table, json_object_get(data, "models"));
+        take_markdown(out, &note);
     }
-    add_failures(out, table, "- ");
+    hn_text failures = {0};
+    add_failures(&failures, table, "- ");
+    take_markdown(out, &failures);
 }
 
 void hn_table_latex(hn_text *out, const json_t *table) {

@@ -85,7 +85,7 @@ static json_t *seeds_difference(const runs *first, const runs *other, int32_t c,
     hn_difference d;
     if (n == 0) return json_null();
     hn_compare_seeds(&d, other->values, n, confidence);
-    return difference_json(&d, "t over seeds");
+    return difference_json(&d, HN_OVER_SEEDS);
 }
 
 static hn_status load_scores(hn_scores *out, const hn_item *item, hn_error *err) {
@@ -109,7 +109,7 @@ static hn_status users_difference(json_t **out, const hn_item *a, const hn_item 
         hn_scores_free(&other);
     }
     hn_scores_free(&first);
-    if (status == HN_OK) *out = difference_json(&d, "bootstrap by user");
+    if (status == HN_OK) *out = difference_json(&d, HN_BY_USER);
     return status;
 }
 

@@ -5,6 +5,10 @@
 
 #include "experiment/campaign.h"
 
+/* How a difference was judged: its `method`. */
+#define HN_OVER_SEEDS "t over seeds"
+#define HN_BY_USER "bootstrap by user"
+
 /* {experiment, confidence, data: [{name, cells, models: [...]}], failed: [...]}; docs/experiment.md
  * tells every member. */
 hn_status hn_table_make(json_t **out, const hn_campaign *campaign, hn_error *err);

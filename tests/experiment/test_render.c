@@ -40,10 +40,42 @@ static void names_are_only_names(void **state) {
     assert_shown(hn_table_markdown, "a|b", 1, "| a\\|b |");
     assert_shown(hn_table_latex, "a_b & 5 %", 1, "a\\_b \\& 5 \\%");
     assert_shown(hn_table_text, "a|b", 1, "a|b");
+    assert_shown(hn_table_markdown, "a_b *`<i>\\", 1, "| a\\_b \\*\\`\\<i>\\\\ |");
+    assert_shown(hn_table_latex, "[b]", 1, "\n{}[b] & ");
+    assert_shown(hn_table_latex, "*", 1, "\n{}* & ");
+}
+
+static json_t *differing(const char *method) {
+    return json_pack("{s:s, s:{s:f, s:s}}", "name", "b", "difference", "mean", 0.1, "method",
+                     method);
+}
+
+/* Of all rows, and of the names only what they are. */
+static void the_note_says_how_it_was_judged(void **state) {
+    (void)state;
+    hn_text text = {0}, markdown = {0};
+    json_t *const table =
+        json_pack("{s:f, s:[{s:s, s:[], s:[{s:s}, o, o]}], s:[{s:s, s:s, s:I, s:s}]}", "confidence",
+                  0.975, "data", "name", "my_shop", "cells", "models", "name", "a_b",
+                  differing(HN_OVER_SEEDS), differing(HN_BY_USER), "failed", "data", "my_shop",
+                  "model", "a_b", "seed", (json_int_t)9007199254740993, "error", "no <b>");
+    assert_non_null(table);
+    hn_table_text(&text, table);
+    assert_non_null(strstr(text.text, "97.5 % intervals (t over seeds; where one seed is in "
+                                      "common, bootstrap by user)"));
+    assert_non_null(strstr(text.text, "seed 9007199254740993"));
+    hn_table_markdown(&markdown, table);
+    assert_non_null(strstr(markdown.text, "## my\\_shop\n"));
+    assert_non_null(strstr(markdown.text, "mean AUC to a\\_b: paired"));
+    assert_non_null(strstr(markdown.text, "\n- my\\_shop: a\\_b, seed 9007199254740993: no \\<b>"));
+    json_decref(table);
+    hn_text_free(&text);
+    hn_text_free(&markdown);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(counts_have_three_digits),
-                                       cmocka_unit_test(names_are_only_names)};
+                                       cmocka_unit_test(names_are_only_names),
+                                       cmocka_unit_test(the_note_says_how_it_was_judged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
