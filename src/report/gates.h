@@ -12,10 +12,10 @@ enum {
 /* An expert is dead for a gate that gives it less than this part of an even share on average. */
 #define HN_DEAD_SHARE 0.05
 
-/* [{title, level, scenarios: [name], weights: [[a_ij]]}]: what scenario i takes from scenario j,
+/* [{name, by_row, scenarios: [name], weights: [[a_ij]]}]: what scenario i takes from scenario j,
  * null on the diagonal. Tables that are the same for all rows, and (with a sample) means over the
  * rows of each scenario where the model makes one for each row. */
-/* [{name, title, columns: [name], even, softmax, rows: [{scenario, task, gate, weights: [mean],
+/* [{name, columns: [name], even, softmax, rows: [{scenario, task, gate, weights: [mean],
  *   dead: [bool]}]}]; `sample` sorted by scenario, NULL: no gates, the fixed tables alone. */
 hn_status hn_gates_gather(json_t **san, json_t **gates, const hn_bundle *bundle,
                           const hn_sample *sample, hn_error *err);
