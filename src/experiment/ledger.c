@@ -33,6 +33,19 @@ static hn_status take_line(hn_ledger *ledger, const char *line, size_t n, size_t
                                                            : hn_no_memory(err, "the results");
 }
 
+/* The end without a newline: a line that was cut, or a whole one as some editors leave it. */
+static hn_status take_tail(hn_ledger *ledger, const char *text, size_t n, hn_error *err) {
+    json_t *const json = json_loadb(text, n, 0, NULL);
+    if (!json_is_object(json)) {
+        json_decref(json);
+        return HN_OK;
+    }
+    if (json_array_append_new(ledger->lines, json) != 0) return hn_no_memory(err, "the results");
+    ledger->bytes += n;
+    ledger->open_end = true;
+    return HN_OK;
+}
+
 static hn_status read_lines(hn_ledger *ledger, const char *text, size_t n, hn_error *err) {
     size_t at = 0, number = 1;
     const char *end;
@@ -43,14 +56,19 @@ static hn_status read_lines(hn_ledger *ledger, const char *text, size_t n, hn_er
         number++;
     }
     ledger->bytes = at;
-    return HN_OK;
+    return take_tail(ledger, text + at, n - at, err);
 }
 
+/* What was cut goes; a whole last line gets its end. */
 static hn_status open_file(hn_ledger *ledger, hn_error *err) {
     ledger->fd = open(ledger->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (ledger->fd >= 0 && ftruncate(ledger->fd, (off_t)ledger->bytes) == 0) return HN_OK;
-    return hn_fail(err, HN_CANNOT_CREATE, "%s: cannot be opened for writing: %s", ledger->path,
-                   strerror(errno));
+    if (ledger->fd < 0 || ftruncate(ledger->fd, (off_t)ledger->bytes) != 0)
+        return hn_fail(err, HN_CANNOT_CREATE, "%s: cannot be opened for writing: %s", ledger->path,
+                       strerror(errno));
+    if (!ledger->open_end) return HN_OK;
+    HN_TRY(hn_fd_write_at(ledger->fd, "\n", 1, ledger->bytes, ledger->path, err));
+    ledger->bytes++;
+    return HN_OK;
 }
 
 hn_status hn_ledger_open(hn_ledger *out, const char *path, hn_error *err) {

@@ -1,6 +1,7 @@
 /* results.jsonl: what was run, one JSON object a line, only ever added to and a line at a time, so
  * that it can be kept, read by anything, and gone on with. Of lines with the same key, rung and
- * status the last counts; a line that was cut (a kill, a full disk) is taken away. */
+ * status the last counts; a line that was cut (a kill, a full disk) is taken away, a whole one
+ * without its newline gets it. */
 #ifndef HN_EXPERIMENT_LEDGER_H
 #define HN_EXPERIMENT_LEDGER_H
 
@@ -10,6 +11,7 @@ typedef struct hn_ledger {
     char *path;
     int fd;         /* -1: closed */
     uint64_t bytes; /* of whole lines */
+    bool open_end;  /* while opening: the last one has no newline */
     json_t *lines;  /* array */
 } hn_ledger;
 

@@ -216,6 +216,16 @@ static void lines_are_added_and_found(void **state) {
     assert_null(strstr(text, "\"b\""));
     assert_true(text[n - 1] == '\n' && strstr(text, "\"x\":0.1}") != NULL);
     hn_free(text);
+    /* A whole last line without its newline, as some editors leave it. */
+    static const char whole[] = "{\"kind\":\"run\",\"key\":\"d\",\"status\":\"done\"}";
+    support_write(path, whole, strlen(whole));
+    assert_ok(hn_ledger_open(&l, path, &err));
+    assert_non_null(hn_ledger_find(&l, "run", "d", 0));
+    assert_ok(hn_ledger_add(&l, line("run", "e", "done", 0), &err));
+    hn_ledger_close(&l);
+    assert_ok(hn_ledger_open(&l, path, &err));
+    assert_true(json_array_size(l.lines) == 2 && hn_ledger_find(&l, "run", "d", 0) != NULL);
+    hn_ledger_close(&l);
     support_write(path, "{}\n[1]\n", 7);
     assert_fails(HN_BAD_DATA, "results.jsonl:2: this is no JSON object",
                  hn_ledger_open(&l, path, &err));
