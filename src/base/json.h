@@ -73,6 +73,9 @@ bool hn_json_text_is(const hn_json_node *node, const char *text);
 bool hn_json_whole(int64_t *out, const hn_json_node *node);
 
 bool hn_utf8_is(const char *text, size_t n);
+/* Makes UTF-8 of a text in place: a character that was cut at the end goes, any other byte that
+ * belongs to none becomes "?". */
+void hn_utf8_mend(char *text);
 /* Writing. Bytes that are not UTF-8 become U+FFFD. */
 void hn_json_add_string(hn_text *out, const char *text, size_t n);
 void hn_json_add_text(hn_text *out, const char *text);         /* NULL: null */

@@ -30,6 +30,25 @@ bool hn_utf8_is(const char *text, size_t n) {
     return true;
 }
 
+/* Whether the bytes at the end are the beginning of a longer sequence. */
+static bool is_cut(const unsigned char *text, size_t n) {
+    if (text[0] < 0xc2 || text[0] > 0xf4 || n > 3) return false;
+    for (size_t i = 1; i < n; i++)
+        if ((text[i] & 0xc0) != 0x80) return false;
+    return true;
+}
+
+void hn_utf8_mend(char *text) {
+    unsigned char *const bytes = (unsigned char *)text;
+    const size_t n = strlen(text);
+    for (size_t i = 0; i < n;) {
+        const size_t wide = sequence(bytes + i, n - i);
+        if (wide == 0) bytes[i] = is_cut(bytes + i, n - i) ? '\0' : '?';
+        if (bytes[i] == '\0') return;
+        i += wide > 0 ? wide : 1;
+    }
+}
+
 static bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
 
 static void add_escaped(hn_text *out, unsigned char c) {

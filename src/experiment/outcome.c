@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 
 void hn_outcome_free(hn_outcome *outcome) {
@@ -95,5 +96,6 @@ void hn_outcome_last_words(char *out, size_t n, const char *dir) {
     const size_t kept = length < n - 1 ? length : n - 1;
     memcpy(out, line, kept);
     out[kept] = '\0';
+    hn_utf8_mend(out);
     hn_free(text);
 }

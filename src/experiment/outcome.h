@@ -15,7 +15,7 @@ typedef struct hn_outcome {
 /* Of a folder that may have nothing yet. `until` > 0: later epochs are not looked at. */
 hn_status hn_outcome_read(hn_outcome *out, const char *dir, int64_t until, hn_error *err);
 void hn_outcome_free(hn_outcome *outcome);
-/* The last line of log.txt, without the program's name; "" when there is none. */
+/* The last line of log.txt, without the program's name, as UTF-8; "" when there is none. */
 void hn_outcome_last_words(char *out, size_t n, const char *dir);
 
 #endif

@@ -261,6 +261,28 @@ static hn_status read_once(void *user, hn_error *err) {
     return status;
 }
 
+static void cut_text_becomes_utf8(void **state) {
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"", ""},
+        {"abc", "abc"},
+        {"\xc3\xa9", "\xc3\xa9"},
+        {"a\xc3", "a"},
+        {"a\xf0\x9f\x98", "a"},
+        {"a\xff", "a?"},
+        {"\xc3(", "?("},
+        {"\x80z\xe2\x82\xac\xe2\x82", "?z\xe2\x82\xac"},
+        {"\xf0\x9f(\x98", "?\?(?"},
+    };
+    for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++) {
+        char text[20];
+        strcpy(text, pairs[k][0]);
+        hn_utf8_mend(text);
+        assert_string_equal(text, pairs[k][1]);
+        assert_true(hn_utf8_is(text, strlen(text)));
+    }
+}
+
 static void memory_may_fail(void **state) {
     (void)state;
     assert_true(support_fail_each(HN_FAULT_ALLOC, read_once, NULL) >= 4);
@@ -301,6 +323,7 @@ int main(void) {
         cmocka_unit_test(faults_are_placed),
         cmocka_unit_test(questions),
         cmocka_unit_test(what_is_written_reads_back),
+        cmocka_unit_test(cut_text_becomes_utf8),
         cmocka_unit_test(memory_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

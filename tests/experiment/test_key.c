@@ -271,6 +271,11 @@ static void outcomes(void **state) {
     assert_string_equal(words, "it is broken");
     hn_outcome_last_words(words, 6, folder);
     assert_string_equal(words, "it is");
+    write_in(folder, "log.txt", "no \xc3\xa9t\xc3\xa9, no \xff\n");
+    hn_outcome_last_words(words, sizeof words, folder);
+    assert_string_equal(words, "no \xc3\xa9t\xc3\xa9, no ?");
+    hn_outcome_last_words(words, 5, folder); /* within the first é */
+    assert_string_equal(words, "no ");
     support_remove(folder);
     free(folder);
 }
