@@ -62,15 +62,20 @@ static hn_status make_items(hn_campaign *c, hn_error *err) {
     return HN_OK;
 }
 
-/* Whatever does not wait for a search is checked before the first run begins. */
+/* One that waits for a search is resolved as a copy, as if nothing were found. */
+static hn_status resolve(hn_item *item, hn_campaign *c, hn_error *err) {
+    const bool waits = item->trial < 0 && hn_campaign_source(c, item->base, item->model)->searched;
+    hn_item as_it_stands = *item;
+    if (waits) return hn_item_resolve(&as_it_stands, c, err);
+    HN_TRY(hn_item_resolve(item, c, err));
+    if (item->trial < 0 && item->state == HN_ITEM_WAITING) item->state = HN_ITEM_READY;
+    return HN_OK;
+}
+
+/* Whatever can be wrong is told before the first run begins. */
 static hn_status resolve_all(hn_campaign *c, hn_error *err) {
     for (int32_t i = 0; i < c->n_items; i++) {
-        hn_item *const item = &c->items[i];
-        const bool waits =
-            item->trial < 0 && hn_campaign_source(c, item->base, item->model)->searched;
-        if (!waits) HN_TRY(hn_item_resolve(item, c, err));
-        if (!waits && item->trial < 0 && item->state == HN_ITEM_WAITING)
-            item->state = HN_ITEM_READY;
+        HN_TRY(resolve(&c->items[i], c, err));
         if (hn_stopped(c->run)) return hn_fail(err, HN_INTERRUPTED, "stopped by request");
     }
     for (int32_t k = 0; k < c->config->n_bases * c->config->n_models; k++) {

@@ -81,6 +81,8 @@ hn_status hn_item_resolve(hn_item *item, hn_campaign *campaign, hn_error *err);
 hn_status hn_item_start(hn_item_began *how, hn_item *item, hn_campaign *campaign, hn_error *err);
 /* After its child has ended. */
 hn_status hn_item_end(hn_item *item, hn_campaign *campaign, hn_error *err);
+/* Keeps why it has failed, as UTF-8, since it goes into JSON. */
+void hn_item_blame(hn_item *item, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "kuairand: hinet, seed 3". */
 void hn_item_name(char *out, size_t n, const hn_item *item, const hn_campaign *campaign);
 int64_t hn_item_expected(const hn_item *item, const hn_campaign *campaign);

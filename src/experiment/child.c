@@ -37,11 +37,31 @@ typedef struct stage { /* all that the child needs, made before the fork */
     const char *const *argv;
     int in, out, log, lock;
     pid_t parent;
+    sigset_t mask; /* the parent's */
 } stage;
+
+/* What asks the program to stop. It is held back around the fork: in between it would run the
+ * parent's handler in the child and be forgotten by the exec. */
+static const int asking[] = {SIGTERM, SIGINT};
+
+static void hold_back(sigset_t *before) {
+    sigset_t both;
+    sigemptyset(&both);
+    for (int k = 0; k < 2; k++) sigaddset(&both, asking[k]);
+    pthread_sigmask(SIG_BLOCK, &both, before);
+}
+
+static void stop_by_default(const stage *s) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigemptyset(&action.sa_mask);
+    for (int k = 0; k < 2; k++) sigaction(asking[k], &action, NULL);
+    sigprocmask(SIG_SETMASK, &s->mask, NULL);
+}
 
 static void become(const stage *s) {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    stop_by_default(s);
     if (getppid() != s->parent) _exit(130); /* it died before that */
     if (dup2(s->in, STDIN_FILENO) < 0 || dup2(s->out, STDOUT_FILENO) < 0 ||
         dup2(s->log, STDERR_FILENO) < 0 || fcntl(s->lock, F_SETFD, 0) != 0)
@@ -52,9 +72,11 @@ static void become(const stage *s) {
     _exit(127);
 }
 
-static hn_status launch(hn_child *out, const stage *s, hn_error *err) {
+static hn_status launch(hn_child *out, stage *s, hn_error *err) {
+    hold_back(&s->mask);
     const pid_t pid = fork();
     if (pid == 0) become(s);
+    pthread_sigmask(SIG_SETMASK, &s->mask, NULL);
     if (pid < 0)
         return hn_fail(err, HN_FAILED, "no process can be started for a run: %s", strerror(errno));
     out->pid = pid;

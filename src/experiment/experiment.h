@@ -1,7 +1,7 @@
 /* Offline experiments: a grid of models × options × seeds × data sets, each run a training by
  * the program itself in a process of its own. This file is EXPERIMENT.yaml as plain data; what
  * options exist are rows of config_options.c, from which docs/experiment-config.md follows.
- * Read scheduler.h next, then experiment.c. (Experiments on users are in src/online.) */
+ * Read campaign.h next, then experiment.c. (Experiments on users are in src/online.) */
 #ifndef HN_EXPERIMENT_EXPERIMENT_H
 #define HN_EXPERIMENT_EXPERIMENT_H
 

@@ -2,16 +2,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "experiment/campaign.h"
 #include "experiment/outcome.h"
-
-enum { INTERRUPTED = 130 }; /* the program's exit code */
 
 void hn_item_name(char *out, size_t n, const hn_item *item, const hn_campaign *c) {
     const hn_experiment_config *const config = c->config;
@@ -22,6 +23,14 @@ void hn_item_name(char *out, size_t n, const hn_item *item, const hn_campaign *c
         snprintf(what, sizeof what, "seed %llu", (unsigned long long)item->seed);
     snprintf(out, n, "%s: %s, %s", config->bases[item->base].name, config->models[item->model].name,
              what);
+}
+
+void hn_item_blame(hn_item *item, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(item->error, sizeof item->error, format, args);
+    va_end(args);
+    hn_utf8_mend(item->error);
 }
 
 /* ---- Resolving --------------------------------------------------------------------------- */
@@ -46,6 +55,11 @@ static hn_status place(hn_item *item, hn_campaign *c, hn_error *err) {
 }
 
 static hn_status identify(hn_item *item, const hn_config *config, hn_campaign *c, hn_error *err) {
+    /* Stopped between two ends of epochs a trial would have a value that is of no rung. */
+    if (item->trial >= 0 && config->train.eval_every > 0)
+        return hn_fail(err, HN_BAD_CONFIG,
+                       "train.eval_every: found %lld; a search judges whole epochs: expected 0",
+                       (long long)config->train.eval_every);
     HN_TRY(hn_experiment_datasets_find(&item->dataset, &c->datasets, config, c->run, err));
     HN_TRY(hn_experiment_key(item->key, config, c->datasets.items[item->dataset].key, err));
     item->epochs = config->train.epochs;
@@ -136,7 +150,7 @@ static void remove_file(const hn_item *item, const char *name) {
 
 static hn_status fail_item(hn_item *item, hn_campaign *c, const char *why, hn_error *err) {
     char name[300];
-    snprintf(item->error, sizeof item->error, "%s", why);
+    hn_item_blame(item, "%s", why);
     hn_item_name(name, sizeof name, item, c);
     hn_say(c->run, HN_LOG_WARNING, "%s has failed: %s", name, item->error);
     json_t *const line = line_json(item, c, "failed");
@@ -313,16 +327,37 @@ static bool has_checkpoint(const hn_item *item) {
     return found;
 }
 
+static bool ended_with(const hn_child *child, hn_status status) {
+    return child->signal == 0 && child->code == hn_status_exit_code(status);
+}
+
+/* A checkpoint that cannot be gone on from is no reason to give up: without it, once more. One
+ * that a stop from elsewhere has left is gone on from. */
+static bool try_again(hn_item *item) {
+    const hn_child *const child = &item->child;
+    const bool refused = ended_with(child, HN_BAD_DATA) || ended_with(child, HN_BAD_CONFIG);
+    if (item->again || !has_checkpoint(item)) return false;
+    if (refused) remove_file(item, "checkpoint.hn");
+    item->again = refused || ended_with(child, HN_INTERRUPTED);
+    return item->again;
+}
+
+/* Asked before it had installed its handler, it ends by the signal itself. */
+static bool ended_as_asked(const hn_item *item, const hn_campaign *c) {
+    const hn_child *const child = &item->child;
+    return c->asked && (child->signal == SIGTERM || ended_with(child, HN_OK) ||
+                        ended_with(child, HN_INTERRUPTED));
+}
+
 hn_status hn_item_end(hn_item *item, hn_campaign *c, hn_error *err) {
     const hn_child *const child = &item->child;
     char words[300], why[400];
     bool taken = false;
     HN_TRY(note_peak(item, c, err));
     item->state = HN_ITEM_READY;
-    if (child->signal == 0 && (child->code == 0 || child->code == INTERRUPTED)) {
+    if (ended_with(child, HN_OK) || ended_with(child, HN_INTERRUPTED))
         HN_TRY(take_what_is_there(&taken, item, c, err));
-        if (taken || c->asked) return HN_OK;
-    }
+    if (taken || ended_as_asked(item, c)) return HN_OK;
     hn_outcome_last_words(words, sizeof words, item->dir);
     if (child->signal != 0)
         snprintf(why, sizeof why, "it was ended by signal %d%s%s", child->signal,
@@ -331,11 +366,5 @@ hn_status hn_item_end(hn_item *item, hn_campaign *c, hn_error *err) {
         snprintf(why, sizeof why, "%s cannot be run", c->options->program);
     else
         snprintf(why, sizeof why, "%s", words[0] ? words : "it has left no report");
-    /* A checkpoint that cannot be gone on from is no reason to give up. */
-    if (!item->again && child->signal == 0 && child->code != 1 && has_checkpoint(item)) {
-        if (child->code != INTERRUPTED) remove_file(item, "checkpoint.hn");
-        item->again = true;
-        return HN_OK;
-    }
-    return fail_item(item, c, why, err);
+    return try_again(item) ? HN_OK : fail_item(item, c, why, err);
 }

@@ -110,33 +110,57 @@ void hn_study_reached(hn_campaign *c, hn_item *item, double value) {
     item->state = trial->failed ? HN_ITEM_FAILED : HN_ITEM_WAITING;
 }
 
+/* Trials of equal options have one folder: whether a search that goes on has it, too. */
+static bool is_in_use(const hn_campaign *c, const char *dir) {
+    for (int32_t i = 0; i < c->n_items; i++) {
+        const hn_item *const item = &c->items[i];
+        if (item->trial >= 0 && !hn_campaign_study(c, item->base, item->model)->known &&
+            strcmp(item->dir, dir) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A trial's bundles have done their work. */
-static void clear_up(const hn_study *study, int32_t n) {
+static void clear_up(const hn_study *study, const hn_campaign *c) {
     static const char *const names[] = {"best.hn", "last.hn", "checkpoint.hn"};
-    for (int32_t t = 0; t < n; t++)
+    for (int32_t t = 0; t < c->config->trials; t++) {
+        if (is_in_use(c, study->items[t].dir)) continue;
         for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
             char *const path = hn_path_join(study->items[t].dir, names[k]);
             if (path) remove(path);
             hn_free(path);
         }
+    }
+}
+
+/* What was found may not go with what an entry that is `like` the model sets: that run fails,
+ * the others do not. */
+static hn_status release(hn_item *item, const hn_study *study, hn_campaign *c, hn_error *err) {
+    hn_error why = {0};
+    hn_status status = HN_BAD_CONFIG;
+    if (study->best < 0)
+        snprintf(why.text, sizeof why.text,
+                 "all trials of its search have failed; the first: %.300s", study->items[0].error);
+    else
+        status = hn_item_resolve(item, c, &why);
+    if (status == HN_OK && item->state == HN_ITEM_WAITING) item->state = HN_ITEM_READY;
+    if (status == HN_OK) return HN_OK;
+    if (status != HN_BAD_CONFIG) return hn_fail(err, status, "%s", why.text);
+    item->state = HN_ITEM_FAILED;
+    hn_item_blame(item, "%s", why.text);
+    hn_say(c->run, HN_LOG_WARNING, "%s", item->error);
+    return HN_OK;
 }
 
 static hn_status end_search(hn_study *study, hn_campaign *c, hn_error *err) {
-    const hn_experiment_config *const config = c->config;
     study->known = true;
-    study->best = hn_trials_best(study->trials, config->trials, &study->rungs);
-    clear_up(study, config->trials);
+    study->best = hn_trials_best(study->trials, c->config->trials, &study->rungs);
+    clear_up(study, c);
     for (int32_t i = 0; i < c->n_items; i++) {
         hn_item *const item = &c->items[i];
-        if (item->trial >= 0 || hn_campaign_source(c, item->base, item->model) != study) continue;
-        if (study->best >= 0) {
-            HN_TRY(hn_item_resolve(item, c, err));
-            if (item->state == HN_ITEM_WAITING) item->state = HN_ITEM_READY;
-            continue;
-        }
-        item->state = HN_ITEM_FAILED;
-        snprintf(item->error, sizeof item->error,
-                 "all trials of its search have failed; the first: %.300s", study->items[0].error);
+        if (item->trial < 0 && hn_campaign_source(c, item->base, item->model) == study)
+            HN_TRY(release(item, study, c, err));
     }
     return HN_OK;
 }

@@ -294,6 +294,25 @@ def test_ctrl_c_stops_in_order_and_ends_with_130(lab):
     assert [row["done"] for row in table["data"][0]["models"]] == [0, 0] and table["failed"] == []
 
 
+def test_ctrl_c_just_after_a_child_began_is_no_failure(lab):
+    """Whether it has forked, become the program, or installed its handler by then."""
+    path = lab.write("early", LONGER.replace("epochs: 8", "epochs: 200").replace("seeds: 2", "seeds: 1"))
+    lab.run(lab.write("early", LONGER.replace("epochs: 8", "epochs: 1").replace("seeds: 2", "seeds: 1")))
+    lab.write("early", LONGER.replace("epochs: 8", "epochs: 200").replace("seeds: 2", "seeds: 1"))
+    for wait in (0, 0, 0.001, 0.002, 0.004, 0.008, 0.016):
+        process = start(lab, path)
+        listed = f"/proc/{process.pid}/task/{process.pid}/children"
+        children = ""
+        while not children and process.poll() is None:
+            with open(listed, encoding="ascii") as file:
+                children = file.read()
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert not lab.lines(path, status="failed")
+
+
 def test_two_at_a_time_in_one_folder_are_refused(lab):
     path = lab.write("twice", LONGER.replace("epochs: 8", "epochs: 200"))
     process = start(lab, path)
@@ -345,11 +364,55 @@ def test_wrong_options_are_told_before_anything_runs(lab):
             ("models: {hinet: {}, mine: {like: hinet, set: {model.expert: 3}}}", "mine, seed 1: --set"),
             ("models: {hinet: {}, mine: {like: hinet, set: {model.expert: 3}}}", 'did you mean "experts"?'),
             ("models: {hinet: {set: {train.rate: fast}}}", "train.rate"),
-            ("models: [hinet]\nsearch: {train.rate: [1, 200]}", "train.rate")):
+            ("models: [hinet]\nsearch: {train.rate: [1, 200]}", "train.rate"),
+            # What waits for a search, and what a search cannot judge.
+            ("models: {hinet: {}, typo: {like: hinet, set: {model.sann: false}}}\nsearch: {train.rate: [0.001, 0.01]}",
+             "typo, seed 1: --set"),
+            ("models: {hinet: {set: {train.eval_every: 5}}}\nsearch: {train.rate: [0.001, 0.01]}",
+             "train.eval_every: found 5; a search judges whole epochs: expected 0")):
         path = lab.write("wrong", SMALL + text)
         lab.hinet.fails(78, words, *lab.args(path, "--search"))
         assert not list((lab.folder / "wrong").glob("runs/*"))
+        assert not list((lab.folder / "wrong").glob("trials/*"))
     lab.hinet.fails(2, "did you mean markdown?", *lab.args(path, "--format", "markdwn"))
+
+
+def test_what_goes_ill_with_what_was_found_fails_alone(lab):
+    """The second trial wins, for the first learns nothing; it has no shared experts, the other none of its own."""
+    path = lab.write("late", SMALL.replace("train: {", "train: {rate: 1.0e-9, embedding_rate: 1.0e-9, ") + """
+models:
+  ple: {search: {model.task_shared: {choice: [0]}, train.rate: [0.003, 0.004], train.embedding_rate: [0.02, 0.03]}}
+  none: {like: ple, set: {model.task_own: 0}}
+trials: 2
+""")
+    table = lab.run(path, "--search")
+    assert table["search"][0]["best"] == 1 and rows_of(table)["ple"]["done"] == 1
+    failed, = table["failed"]
+    assert failed["model"] == "none" and "both 0" in failed["error"]
+
+
+def test_a_checkpoint_outlives_a_failure_that_is_not_its_own(lab):
+    path = lab.write("full", LONGER.replace("epochs: 8", "epochs: 200").replace("[hinet, shared-bottom]", "[hinet]")
+                     .replace("seeds: 2", "seeds: 1"))
+    process = start(lab, path)
+    wait_for(lambda: children_of(process.pid) and begun(lab, path))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    run, = (lab.folder / "full" / "runs").iterdir()
+    (run / "best.hn").unlink(missing_ok=True)
+    (run / "best.hn" / "in the way").mkdir(parents=True)
+    table = lab.run(path)
+    assert len(table["failed"]) == 1 and "best.hn" in table["failed"][0]["error"]
+    assert (run / "checkpoint.hn").exists()
+    assert len(lab.lines(path, status="failed")) == 1
+
+
+def test_a_name_that_is_not_utf8_is_refused_before_anything_runs(lab):
+    path = lab.write("named", SMALL + "models: [shared-bottom]\n")
+    out = lab.folder / os.fsdecode(b"\xff")
+    done = lab.hinet("experiment", path, "--out", out, expect=78)
+    assert b"the name is not UTF-8" in done.stderr
+    assert not out.exists()
 
 
 # ---- One seed: the bootstrap ------------------------------------------------------------------------
@@ -473,6 +536,18 @@ def test_the_search_is_the_same_however_it_goes(lab):
         process.communicate()
     again = lab.hinet.json("experiment", other, "--out", lab.folder / "search-killed", "--jobs", 1, "--search")
     assert figures(again) == figures(table)
+
+
+def test_searches_of_equal_options_share_their_trials(lab):
+    """The one that is over first leaves the other its checkpoints."""
+    path = lab.write("twins", SEARCH.replace("""  mmoe: {search: {model.experts: {integer: [1, 4]}}}
+  small: {like: mmoe, set: {model.tower_units: [4]}}
+""", "  twin: {model: shared-bottom}\n"))
+    table = lab.run(path, "--search")
+    assert table["failed"] == []
+    one, other = table["search"]
+    assert one["trials"] == other["trials"] and one["best"] == other["best"]
+    assert not list((lab.folder / "twins" / "trials").glob("*/*.hn"))  # and then they go
 
 
 def test_more_trials_add_to_those_that_were(lab):
