@@ -143,10 +143,11 @@ static hn_status add_label(hn_curves *curves, const hn_rows *rows, int32_t r, in
     if (label == HN_LABEL_ABSENT) return HN_OK;
     const uint32_t cell = (uint32_t)rows->scenario[r] * (uint32_t)curves->tasks + (uint32_t)task,
                    cell_label = cell * 2 + (label != 0);
-    const uint64_t ordinal = rows->ordinal ? rows->ordinal[r] : 0;
+    const uint64_t ordinal = rows->ordinal ? rows->ordinal[r] : 0,
+                   unit = curves->by_user && rows->user ? rows->user[r] : ordinal;
     const float weight = rows->weights ? rows->weights[r] : 1.0f;
     curves->waiting[curves->pending] = (score){
-        .unit = curves->by_user && rows->user ? rows->user[r] : ordinal,
+        .unit = unit,
         .cell_label = cell_label,
         .weight = weight,
         .p = hn_sigmoid(logit),
@@ -154,7 +155,7 @@ static hn_status add_label(hn_curves *curves, const hn_rows *rows, int32_t r, in
     };
     curves->weight[label != 0][cell] += (double)weight;
     /* a sum, so that the order of rows does not count */
-    curves->signature += hn_mix64(hn_mix64(ordinal) ^ cell_label);
+    curves->signature += hn_mix64(hn_mix64(hn_mix64(ordinal) ^ unit) ^ cell_label);
     return ++curves->pending == PENDING ? flush(curves, err) : HN_OK;
 }
 
@@ -259,8 +260,10 @@ static void end_tie(hn_curves *curves, hn_cell_curves *cell, int32_t c, reading 
     if (positives > 0 && negatives > 0)
         add_point(cell, fmax(1 - r->negative / negatives, 0), fmax(1 - r->positive / positives, 0),
                   false);
-    const double share = (r->before + r->bin_weight) / (positives + negatives);
-    if (share * HN_BINS >= cell->n_bins + 1 - 1e-9 && cell->n_bins < HN_BINS - 1)
+    /* A tie may have filled several tenths: on to the end of the next one that is nearly whole. */
+    const double tenth = (positives + negatives) / HN_BINS,
+                 end = floor(r->before / tenth + 0.5) + 1 - 1e-9;
+    if ((r->before + r->bin_weight) / tenth >= end && cell->n_bins < HN_BINS - 1)
         close_bin(cell, r, curves->calibration != NULL);
 }
 

@@ -23,7 +23,9 @@ enum {
     HN_BINS = 10
 };
 
-typedef struct hn_bin { /* a tenth of a cell's weight, in order of its probabilities */
+/* A tenth of a cell's weight, in order of its probabilities; equal ones stand together, so that one
+ * bin may have more and there may be fewer bins. */
+typedef struct hn_bin {
     uint64_t rows;
     double weight, predicted, rate; /* Σ w, and the weighted means of p and of the label */
     double calibrated;              /* of p as the bundle's calibration has it; NaN: none */
@@ -51,7 +53,8 @@ hn_status hn_curves_add(hn_curves *curves, const hn_rows *rows, const hn_real *l
                         hn_error *err);
 hn_status hn_curves_finish(hn_curves *curves, hn_error *err);
 const hn_cell_curves *hn_curves_cell(const hn_curves *curves, int32_t cell);
-/* The same for two runs that were measured on the same rows with the same labels. */
+/* The same for two runs that were measured on the same rows with the same labels, by the same
+ * units. */
 uint64_t hn_curves_signature(const hn_curves *curves);
 
 /* The 2.5 % and 97.5 % quantiles (linear between order statistics) of the defined numbers; NaN

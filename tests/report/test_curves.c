@@ -173,6 +173,19 @@ static void another_label_is_another_signature(void **state) {
     fixture_free_rows(&made);
 }
 
+/* Drawn by user and drawn by row are no pair. */
+static void another_unit_is_another_signature(void **state) {
+    (void)state;
+    fixture_rows made = make_rows();
+    settings by_row = plain;
+    by_row.by_user = false;
+    hn_curves *const curves = curves_of(&made, &plain), *const other = curves_of(&made, &by_row);
+    assert_true(hn_curves_signature(other) != hn_curves_signature(curves));
+    hn_curves_free(other);
+    hn_curves_free(curves);
+    fixture_free_rows(&made);
+}
+
 /* Every point of a curve is the pair of rates above some threshold; it rises from 0 to 1. */
 static void roc_points_are_rates_above_a_threshold(void **state) {
     (void)state;
@@ -220,7 +233,7 @@ static void bins_hold_all_rows(void **state) {
             all_predicted += labels[i].weight * labels[i].p;
             all_positive += labels[i].weight * labels[i].positive;
         }
-        assert_int_equal(cell->n_bins, HN_BINS);
+        assert_in_range(cell->n_bins, HN_BINS - 3, HN_BINS);
         for (int32_t b = 0; b < cell->n_bins; b++) {
             const hn_bin *const bin = &cell->bins[b];
             rows += bin->rows;
@@ -231,12 +244,40 @@ static void bins_hold_all_rows(void **state) {
             assert_true(bin->low <= bin->rate && bin->rate <= bin->high && isnan(bin->calibrated));
             if (b > 0) assert_true(bin->predicted > cell->bins[b - 1].predicted);
             assert_true(bin->weight < 0.3 * all);
+            if (b + 1 < cell->n_bins) assert_true(bin->weight > 0.5 * all / HN_BINS - 1e-9);
         }
         assert_int_equal(rows, n);
         assert_near(weight, all, 1e-9);
         assert_near(predicted, all_predicted, 1e-9);
         assert_near(positive, all_positive, 1e-9);
         assert_near(cell->error, error / all, 1e-12);
+    }
+    hn_curves_free(curves);
+    fixture_free_rows(&made);
+}
+
+/* Seven tenths of the predictions are one: it is one bin, and those above it are no crumbs. */
+static void bins_after_a_crowd_are_tenths(void **state) {
+    (void)state;
+    fixture_rows made = make_rows();
+    hn_real kept[ROWS * FIXTURE_TASKS];
+    memcpy(kept, logits, sizeof kept);
+    for (int32_t i = 0; i < ROWS * FIXTURE_TASKS; i++) {
+        const double u = hn_random_unit(3, HN_STREAM_TEST, (uint64_t)i);
+        logits[i] = (hn_real)(u > 0.1 && u < 0.8 ? 0.1 : u);
+    }
+    hn_curves *const curves = curves_of(&made, &plain);
+    memcpy(logits, kept, sizeof kept);
+    for (int32_t c = 0; c < CELLS; c++) {
+        const hn_cell_curves *const cell = hn_curves_cell(curves, c);
+        double all = 0, most = 0;
+        for (int32_t b = 0; b < cell->n_bins; b++) {
+            all += cell->bins[b].weight;
+            most = fmax(most, cell->bins[b].weight);
+        }
+        assert_true(most > 0.5 * all && cell->n_bins <= 5);
+        for (int32_t b = 0; b + 1 < cell->n_bins; b++)
+            assert_true(cell->bins[b].weight > 0.5 * all / HN_BINS - 1e-9);
     }
     hn_curves_free(curves);
     fixture_free_rows(&made);
@@ -255,7 +296,10 @@ static void cells_without_a_class_have_no_curve(void **state) {
         const hn_cell_curves *const cell = hn_curves_cell(curves, c);
         assert_true(isnan(cell->auc) && isnan(cell->replicates[0]));
         assert_int_equal(cell->n_points, 0);
-        assert_int_equal(cell->n_bins, c % FIXTURE_TASKS == 0 ? 0 : HN_BINS);
+        if (c % FIXTURE_TASKS == 0)
+            assert_int_equal(cell->n_bins, 0);
+        else
+            assert_in_range(cell->n_bins, HN_BINS - 3, HN_BINS);
     }
     hn_curves_free(curves);
     fixture_free_rows(&made);
@@ -305,8 +349,10 @@ int main(void) {
         cmocka_unit_test(replicates_are_the_definition),
         cmocka_unit_test(nothing_but_rows_counts),
         cmocka_unit_test(another_label_is_another_signature),
+        cmocka_unit_test(another_unit_is_another_signature),
         cmocka_unit_test(roc_points_are_rates_above_a_threshold),
         cmocka_unit_test(bins_hold_all_rows),
+        cmocka_unit_test(bins_after_a_crowd_are_tenths),
         cmocka_unit_test(cells_without_a_class_have_no_curve),
         cmocka_unit_test(intervals_are_numpys_quantiles),
         cmocka_unit_test(every_failed_allocation_is_reported),
