@@ -43,14 +43,23 @@ static bool has_event(const json_t *record, const char *event) {
     return text && strcmp(text, event) == 0;
 }
 
-static hn_status take_line(json_t *list, double *seconds, const json_t *record, hn_error *err) {
-    if (has_event(record, "evaluation")) return add(list, record, err);
-    if (has_event(record, "end")) *seconds = json_number_value(json_object_get(record, "seconds"));
-    return HN_OK;
+typedef struct duration { /* a clock begins anew in every session */
+    double before, last;
+    bool ended;
+} duration;
+
+static void take_time(duration *d, const json_t *record) {
+    if (has_event(record, "start") || has_event(record, "resume")) {
+        d->before += d->last;
+        d->last = 0;
+    }
+    const json_t *const seconds = json_object_get(record, "seconds");
+    if (json_is_number(seconds)) d->last = json_number_value(seconds);
+    d->ended |= has_event(record, "end");
 }
 
-static hn_status take_lines(json_t *list, double *seconds, const char *text, size_t n,
-                            const char *path, const hn_run *run, hn_error *err) {
+static hn_status take_lines(json_t *list, duration *d, const char *text, size_t n, const char *path,
+                            const hn_run *run, hn_error *err) {
     int64_t line = 0, bad = 0, first_bad = 0;
     for (const char *at = text; at < text + n; line++) {
         const char *const end = memchr(at, '\n', (size_t)(text + n - at));
@@ -58,7 +67,9 @@ static hn_status take_lines(json_t *list, double *seconds, const char *text, siz
         json_t *const record = json_loadb(at, length, 0, NULL);
         at += length + 1;
         if (!record && bad++ == 0) first_bad = line + 1;
-        const hn_status status = record ? take_line(list, seconds, record, err) : HN_OK;
+        hn_status status = HN_OK;
+        if (record) take_time(d, record);
+        if (has_event(record, "evaluation")) status = add(list, record, err);
         json_decref(record);
         if (status != HN_OK) return status;
     }
@@ -72,18 +83,20 @@ hn_status hn_history_read(json_t **out, double *seconds, const char *path, const
                           hn_error *err) {
     char *text;
     size_t n;
+    duration time = {0};
     *out = NULL;
     *seconds = NAN;
     HN_TRY(hn_file_read(&text, &n, path, err));
     json_t *const list = json_array();
-    const hn_status status = list ? take_lines(list, seconds, text, n, path, run, err)
-                                  : hn_no_memory(err, "the history");
+    const hn_status status =
+        list ? take_lines(list, &time, text, n, path, run, err) : hn_no_memory(err, "the history");
     hn_free(text);
     if (status != HN_OK) {
         json_decref(list);
         return status;
     }
     *out = list;
+    if (time.ended) *seconds = time.before + time.last;
     return HN_OK;
 }
 

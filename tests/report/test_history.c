@@ -68,6 +68,19 @@ static void evaluations_are_taken(void **state) {
     json_decref(history);
 }
 
+/* A training that was gone on with has taken what all its sessions took. */
+static void sessions_add_up(void **state) {
+    (void)state;
+    double seconds;
+    json_decref(read_text("{\"event\":\"start\"}\n"
+                          "{\"event\":\"evaluation\",\"epoch\":1,\"seconds\":5}\n"
+                          "{\"event\":\"resume\"}\n"
+                          "{\"event\":\"evaluation\",\"epoch\":2,\"seconds\":2}\n"
+                          "{\"event\":\"end\",\"seconds\":3.5}\n",
+                          &seconds));
+    assert_near(seconds, 8.5, 1e-12);
+}
+
 /* A killed training may leave half a line; an empty file is a training that has just begun. */
 static void broken_lines_are_left_out(void **state) {
     (void)state;
@@ -116,9 +129,8 @@ static void an_absent_file_is_an_error(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(evaluations_are_taken),
-        cmocka_unit_test(broken_lines_are_left_out),
-        cmocka_unit_test(metrics_have_the_means),
+        cmocka_unit_test(evaluations_are_taken),      cmocka_unit_test(sessions_add_up),
+        cmocka_unit_test(broken_lines_are_left_out),  cmocka_unit_test(metrics_have_the_means),
         cmocka_unit_test(an_absent_file_is_an_error),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
