@@ -177,7 +177,7 @@ typedef struct hn_runs_options {
     const char *data; /* rows to measure on: a config (its test split), a prepared dataset, or log
                          files as a pattern; NULL: the test split of each run's own dataset */
     int64_t rows;     /* most rows of the sample for gates and the cost of features; 0: 20000 */
-    uint64_t seed;    /* of the sample, the permutations and the bootstrap */
+    uint64_t seed;    /* of the sample, the permutations and the bootstrap; INT64_MAX at most */
 } hn_runs_options;
 /* Writes one self-contained HTML page about trainings through `write`; `runs` are folders that
  * hn_train wrote, or bundles. The report's JSON is what stands in the page as JSON, too. The same

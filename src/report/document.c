@@ -23,7 +23,7 @@ typedef struct gathering {
     char **labels;               /* [n] */
     hn_compared *compared;       /* [n] */
     int32_t n, n_compared;
-    json_t *runs;
+    json_t *runs, *without_rows; /* labels */
 } gathering;
 
 /* ---- What is known without rows ---------------------------------------------------------- */
@@ -43,13 +43,17 @@ static json_t *model_json(const hn_bundle *bundle) {
                      (json_int_t)hn_plan_flops(bundle->plan));
 }
 
-/* Names of files as the config has them, without their folders. */
+/* Without its folders, which are of this machine. */
+static const char *file_name(const char *path) {
+    const char *const slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* Names of files as the config has them. */
 static json_t *names_json(const hn_strings *files) {
     json_t *const names = json_array();
-    for (int32_t i = 0; i < files->n; i++) {
-        const char *const slash = strrchr(files->items[i], '/');
-        json_array_append_new(names, json_string(slash ? slash + 1 : files->items[i]));
-    }
+    for (int32_t i = 0; i < files->n; i++)
+        json_array_append_new(names, json_string(file_name(files->items[i])));
     return names;
 }
 
@@ -116,22 +120,42 @@ static json_t *command_json(const char *const *words) {
     return command;
 }
 
-static json_t *commands_json(const gathering *g, const hn_subject *subject) {
+/* Where the commands have a bundle: in the folder of its training, or alone as it was given. */
+static void place_bundle(hn_text *out, const char *folder, const hn_subject *subject) {
+    const char *const name = file_name(subject->bundle_path);
+    const bool trained = strcmp(name, "best.hn") == 0 || strcmp(name, "last.hn") == 0;
+    hn_text_add(out, "%s%s%s", trained ? folder : "", trained ? "/" : "", name);
+}
+
+static json_t *report_command(const gathering *g, const char *run) {
     char seed[24], rows[24];
+    const char *words[12] = {"report", run};
+    size_t n = 2;
     snprintf(seed, sizeof seed, "%" PRIu64, g->options->seed);
     snprintf(rows, sizeof rows, "%" PRId64, g->sample_rows);
+    if (g->options->data) {
+        words[n++] = "--data";
+        words[n++] = file_name(g->options->data);
+    }
+    const char *const others[] = {"--rows", rows, "--seed", seed, "-o", "report.html"};
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++) words[n++] = others[k];
+    return command_json(words);
+}
+
+static json_t *commands_json(const gathering *g, const hn_subject *subject) {
     hn_text folder = {0}, bundle = {0};
     hn_text_add(&folder, "runs/%s", subject->label);
-    hn_text_add(&bundle, "runs/%s/best.hn", subject->label);
+    if (!folder.failed) place_bundle(&bundle, folder.text, subject);
     json_t *const list = json_array();
     if (!folder.failed && !bundle.failed) {
+        const bool best = strcmp(file_name(bundle.text), "best.hn") == 0;
+        const char *const rows =
+            g->options->data && !g->dataset ? file_name(g->options->data) : "config.yaml";
         json_array_append_new(list, command_json((const char *const[]){
                                         "train", "config.yaml", "--out", folder.text, NULL}));
-        json_array_append_new(
-            list, command_json((const char *const[]){"eval", bundle.text, "config.yaml", NULL}));
-        json_array_append_new(
-            list, command_json((const char *const[]){"report", folder.text, "--rows", rows,
-                                                     "--seed", seed, "-o", "report.html", NULL}));
+        json_array_append_new(list,
+                              command_json((const char *const[]){"eval", bundle.text, rows, NULL}));
+        json_array_append_new(list, report_command(g, best ? folder.text : bundle.text));
     }
     hn_text_free(&folder);
     hn_text_free(&bundle);
@@ -222,6 +246,8 @@ static hn_status use_stored(json_t *to, const gathering *g, const hn_subject *su
     HN_TRY(put(to, "measured", stored_json(subject->bundle, &split), err));
     HN_TRY(put(to, "rows_of", json_null(), err));
     HN_TRY(put(to, "stored", split ? json_string(split) : json_null(), err));
+    if (json_array_append_new(g->without_rows, json_string(subject->label)) != 0)
+        return hn_no_memory(err, "the report");
     return explain(to, g, subject->bundle, NULL, err);
 }
 
@@ -306,26 +332,33 @@ static hn_status open_data(gathering *g, hn_error *err) {
 }
 
 static json_t *settings_json(const gathering *g) {
-    const char *const data = g->options->data, *const slash = data ? strrchr(data, '/') : NULL;
+    const char *const data = g->options->data ? file_name(g->options->data) : NULL;
     return json_pack("{s:I, s:I, s:i, s:i, s:s?}", "seed", (json_int_t)g->options->seed,
                      "sample_rows", (json_int_t)g->sample_rows, "replicates", HN_REPLICATES,
-                     "repeats", HN_PERMUTE_REPEATS, "data", slash ? slash + 1 : data);
+                     "repeats", HN_PERMUTE_REPEATS, "data", data);
+}
+
+/* Of those that have rows; the others are named. */
+static json_t *comparison_json(const gathering *g) {
+    if (g->n < 2) return json_null();
+    json_t *const comparison = hn_compared_json(g->compared, g->n_compared);
+    json_object_set(comparison, "without_rows", g->without_rows);
+    return comparison;
 }
 
 static hn_status gather(json_t **out, gathering *g, const char *const *runs, size_t n,
                         hn_error *err) {
     g->runs = json_array();
+    g->without_rows = json_array();
     g->labels = hn_alloc_zero(n, sizeof *g->labels);
     g->compared = hn_alloc_zero(n, sizeof *g->compared);
-    if (!g->runs || !g->labels || !g->compared) return hn_no_memory(err, "the report");
+    if (!g->runs || !g->without_rows || !g->labels || !g->compared)
+        return hn_no_memory(err, "the report");
     HN_TRY(open_data(g, err));
     HN_TRY(hn_pool_create(&g->pool, g->run->threads, err));
     HN_TRY(gather_runs(g, runs, n, err));
-    json_t *const comparison = g->n_compared > 1 && g->n_compared == g->n
-                                   ? hn_compared_json(g->compared, g->n_compared)
-                                   : json_null();
     *out = json_pack("{s:s, s:o, s:O, s:o}", "hinet", HN_VERSION, "settings", settings_json(g),
-                     "runs", g->runs, "comparison", comparison);
+                     "runs", g->runs, "comparison", comparison_json(g));
     return *out ? HN_OK : hn_no_memory(err, "the report");
 }
 
@@ -341,6 +374,7 @@ hn_status hn_document_gather(json_t **out, const char *const *runs, size_t n_run
     hn_free(g.labels);
     hn_free(g.compared);
     json_decref(g.runs);
+    json_decref(g.without_rows);
     hn_config_free(g.config);
     hn_pool_free(g.pool);
     return status;

@@ -7,6 +7,8 @@
  *          commands: []}],
  *  comparison}
  *
+ * `comparison` (null for one run) is of the runs that were measured on rows, the first of them is
+ * the base; it has `without_rows`, the labels of the others.
  * `rows_of` tells what the run was measured on: test, validation, config, files, or null: then
  * `measured` is what training had stored, without intervals and curves. gates.h, permute.h,
  * measure.h and history.h have the parts. */

@@ -247,5 +247,5 @@ static json_t *run_json(const hn_compared *base, const hn_compared *run) {
 json_t *hn_compared_json(const hn_compared *runs, int32_t n) {
     json_t *const list = json_array();
     for (int32_t i = 1; i < n; i++) json_array_append_new(list, run_json(&runs[0], &runs[i]));
-    return json_pack("{s:s, s:o}", "base", runs[0].label, "runs", list);
+    return json_pack("{s:s?, s:o}", "base", n > 0 ? runs[0].label : NULL, "runs", list);
 }

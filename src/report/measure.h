@@ -43,8 +43,8 @@ typedef struct hn_compared {
 hn_status hn_compared_take(hn_compared *out, const hn_measured *measured, const hn_config *config,
                            const char *label, hn_error *err);
 void hn_compared_free(hn_compared *compared);
-/* Each run against the first: {base, runs: [{label, comparable, mean: {difference, interval},
- * cells: [{difference, interval}]}]}. */
+/* Each run against the first (no runs: base is null): {base, runs: [{label, comparable, mean:
+ * {difference, interval}, cells: [{difference, interval}]}]}. */
 json_t *hn_compared_json(const hn_compared *runs, int32_t n);
 
 #endif

@@ -148,6 +148,13 @@ typedef struct differences {
     double x[COMPARED_ROWS], low[COMPARED_ROWS], high[COMPARED_ROWS];
 } differences;
 
+/* Of the run of this label, as everywhere on the page. */
+static int32_t style_of(const hn_page *page, const char *label) {
+    for (int32_t r = 0; r < page->n_runs; r++)
+        if (strcmp(hn_string_at(hn_page_run(page, r), "label"), label) == 0) return r;
+    return 0;
+}
+
 /* A row for the mean and for each shown cell, a point for each run but the first. */
 static void comparison_chart(const hn_page *page, const json_t *runs, const char *base) {
     int32_t shown[HN_SHOWN_CELLS];
@@ -163,7 +170,7 @@ static void comparison_chart(const hn_page *page, const json_t *runs, const char
                 difference_at(run, i == 0 ? 0 : shown[i - 1] + 1, &all[r].low[i], &all[r].high[i]);
         series[r] = (hn_series){.name = hn_string_at(run, "label"),
                                 .n = n + 1,
-                                .style = r + 1,
+                                .style = style_of(page, hn_string_at(run, "label")),
                                 .x = all[r].x,
                                 .low = all[r].low,
                                 .high = all[r].high};
@@ -172,7 +179,7 @@ static void comparison_chart(const hn_page *page, const json_t *runs, const char
     static const double zero = 0;
     const hn_chart chart = {.kind = HN_CHART_INTERVALS,
                             .title = "Difference in AUC by cell",
-                            .x_label = "AUC less that of the first run",
+                            .x_label = "AUC difference",
                             .series = series,
                             .n_series = n_runs,
                             .row_names = names,
@@ -190,9 +197,18 @@ static void comparison_chart(const hn_page *page, const json_t *runs, const char
     hn_free(series);
 }
 
-void hn_page_comparison(const hn_page *page) {
-    const json_t *const comparison = json_object_get(page->document, "comparison"),
-                        *const runs = hn_array_at(comparison, "runs"), *run;
+static void without_rows(hn_text *out, const json_t *labels) {
+    if (hn_count(labels) == 0) return;
+    hn_html_raw(out, "<p class=\"note\">Not compared, for they have no rows to be measured on: ");
+    for (int32_t i = 0; i < hn_count(labels); i++) {
+        const char *const label = json_string_value(json_array_get(labels, (size_t)i));
+        HN_HTML(out, "$<b>$</b>", i > 0 ? ", " : "", label ? label : "");
+    }
+    hn_html_raw(out, ". With --data all can be measured on the same.</p>\n");
+}
+
+static void comparison_of_runs(const hn_page *page, const json_t *comparison) {
+    const json_t *const runs = hn_array_at(comparison, "runs"), *run;
     const char *const base = hn_string_at(comparison, "base");
     static const char *const heads[] = {"Cell", "AUC difference", "95 % interval", NULL};
     size_t i;
@@ -221,6 +237,12 @@ void hn_page_comparison(const hn_page *page) {
         hn_text_free(&caption);
     }
     hn_html_raw(page->out, "</div>\n");
+}
+
+void hn_page_comparison(const hn_page *page) {
+    const json_t *const comparison = json_object_get(page->document, "comparison");
+    without_rows(page->out, hn_array_at(comparison, "without_rows"));
+    if (hn_count(hn_array_at(comparison, "runs")) > 0) comparison_of_runs(page, comparison);
 }
 
 /* ---- The frame --------------------------------------------------------------------------- */

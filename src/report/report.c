@@ -52,6 +52,9 @@ hn_status hn_runs_report(hn_report **out, const char *const *runs, size_t n_runs
     if (n_runs == 0)
         return hn_fail(err, HN_USAGE,
                        "no run is given; expected a folder that training wrote, or a bundle");
+    if (options && options->seed > INT64_MAX) /* it stands in the document */
+        return hn_fail(err, HN_USAGE, "the seed %llu: expected at most %lld",
+                       (unsigned long long)options->seed, (long long)INT64_MAX);
     HN_TRY(hn_document_gather(&document, runs, n_runs, options ? options : &plain,
                               run ? run : &defaults, err));
     const hn_status status = write ? write_page(document, write, user, err) : HN_OK;

@@ -171,6 +171,20 @@ static void differences_are_told_without_colour(void **state) {
     hn_text_free(&page);
 }
 
+static void runs_without_rows_are_named(void **state) {
+    (void)state;
+    json_t *document =
+        document_of(json_pack("[o, o]", run_json("a", 2, false), run_json("b", 2, false)));
+    json_object_set_new(
+        document, "comparison",
+        json_pack("{s:n, s:[], s:[s, s]}", "base", "runs", "without_rows", "a", "b"));
+    hn_text page = page_of(document);
+    check_page(&page);
+    assert_non_null(strstr(page.text, "no rows to be measured on: <b>a</b>, <b>b</b>"));
+    assert_null(strstr(page.text, "Difference in AUC"));
+    hn_text_free(&page);
+}
+
 static void the_same_document_is_the_same_page(void **state) {
     (void)state;
     hn_text a = page_of(document_of(json_pack("[o]", run_json("r", 8, false)))),
@@ -203,6 +217,7 @@ int main(void) {
         cmocka_unit_test(cells_of_other_runs_are_cells_too),
         cmocka_unit_test(the_largest_cells_are_drawn),
         cmocka_unit_test(differences_are_told_without_colour),
+        cmocka_unit_test(runs_without_rows_are_named),
         cmocka_unit_test(the_same_document_is_the_same_page),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };

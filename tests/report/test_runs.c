@@ -188,6 +188,46 @@ static void threads_change_no_byte(void **state) {
 
 /* ---- Where rows come from ---------------------------------------------------------------- */
 
+static void assert_command(const json_t *run, size_t i, const char *expected) {
+    assert_string_equal(json_string_value(json_array_get(json_object_get(run, "commands"), i)),
+                        expected);
+}
+
+static void runs_beside_it_are_compared(const char *alone) {
+    json_t *const document =
+        report_ok(&(request){.runs = {alone, first, second}, .options = {.seed = 1}}, NULL);
+    const json_t *const comparison = json_object_get(document, "comparison");
+    const json_t *const runs = hn_array_at(comparison, "runs");
+    assert_string_equal(hn_string_at(comparison, "base"),
+                        hn_string_at(run_of(document, 1), "label"));
+    assert_int_equal(hn_count(runs), 1);
+    assert_string_equal(hn_string_at(json_array_get(runs, 0), "label"),
+                        hn_string_at(run_of(document, 2), "label"));
+    assert_string_equal(
+        json_string_value(json_array_get(json_object_get(comparison, "without_rows"), 0)), "alone");
+    json_decref(document);
+}
+
+/* How to make it again: with the rows that were given, and the bundle that was. */
+static void commands_are_those_that_were_given(void **state) {
+    (void)state;
+    char *const last = hn_path_join(first, "last.hn"), *const log =
+                                                           hn_path_join(town_dir(), "log.csv");
+    const char *const label = strrchr(first, '/') + 1;
+    char expected[300];
+    json_t *const document = report_ok(
+        &(request){.runs = {last}, .options = {.data = log, .seed = 3, .rows = 50}}, NULL);
+    snprintf(expected, sizeof expected, "hinet eval runs/%s/last.hn log.csv", label);
+    assert_command(run_of(document, 0), 1, expected);
+    snprintf(expected, sizeof expected,
+             "hinet report runs/%s/last.hn --data log.csv --rows 50 --seed 3 -o report.html",
+             label);
+    assert_command(run_of(document, 0), 2, expected);
+    json_decref(document);
+    hn_free(last);
+    hn_free(log);
+}
+
 static void a_bundle_alone_has_what_was_stored(void **state) {
     (void)state;
     heard h = {0};
@@ -209,7 +249,10 @@ static void a_bundle_alone_has_what_was_stored(void **state) {
     assert_int_equal(hn_count(hn_array_at(run, "gates")), 0);
     assert_true(json_is_null(json_object_get(run, "permutation")));
     assert_int_equal(hn_count(hn_array_at(run, "history")), 2); /* from the metrics */
+    assert_command(run, 1, "hinet eval alone.hn config.yaml");
+    assert_command(run, 2, "hinet report alone.hn --rows 20000 --seed 1 -o report.html");
     json_decref(document);
+    runs_beside_it_are_compared(alone);
     hn_free(bytes);
     hn_free(best);
     hn_free(alone);
@@ -337,7 +380,9 @@ static void what_cannot_be_is_told(void **state) {
                   none = {.options = {.seed = 1}}, csv = {.runs = {log}, .options = {.seed = 1}},
                   config = {.runs = {first}, .options = {.data = "/nowhere.yaml", .seed = 1}},
                   files = {.runs = {first}, .options = {.data = "/nowhere/*.csv", .seed = 1}},
-                  rows = {.runs = {first}, .options = {.rows = INT64_MAX, .seed = 1}};
+                  rows = {.runs = {first}, .options = {.rows = INT64_MAX, .seed = 1}},
+                  seed = {.runs = {first}, .options = {.seed = (uint64_t)INT64_MAX + 1}};
+    assert_fails(HN_USAGE, "at most 9223372036854775807", report(&made, &page, &seed, NULL, &err));
     assert_fails(HN_NO_INPUT, "has no best.hn", report(&made, &page, &empty, NULL, &err));
     assert_fails(HN_NO_INPUT, "is not there", report(&made, &page, &nowhere, NULL, &err));
     assert_fails(HN_USAGE, "no run is given", report(&made, &page, &none, NULL, &err));
@@ -422,6 +467,7 @@ int main(void) {
         cmocka_unit_test(san_gates_and_features_are_there),
         cmocka_unit_test(threads_change_no_byte),
         cmocka_unit_test(a_bundle_alone_has_what_was_stored),
+        cmocka_unit_test(commands_are_those_that_were_given),
         cmocka_unit_test(the_same_rows_through_every_door),
         cmocka_unit_test(another_dataset_is_not_used),
         cmocka_unit_test(runs_are_compared_on_the_same_rows),
