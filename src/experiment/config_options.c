@@ -48,11 +48,12 @@ static const hn_option range_options[] = {
      .def = "",
      .meaning = "one of these values, evenly"},
 };
-SECTION(range,
-        "The options that `--search` tunes, by their key path, and where: exactly one of the "
-        "following. `[low, high]` alone is `linear`.",
-        .size = sizeof(hn_experiment_range), .expand = hn_experiment_range_expand,
-        .check = hn_experiment_range_check);
+SECTION(
+    range,
+    "The options that `--search` tunes, by their key path, and where: exactly one of the "
+    "following. `[low, high]` alone is `linear`. `train.seed` and `train.epochs` are not tuned.",
+    .size = sizeof(hn_experiment_range), .expand = hn_experiment_range_expand,
+    .check = hn_experiment_range_check);
 
 static const hn_option model_options[] = {
     {.name = "model",
@@ -104,7 +105,7 @@ static const hn_option root_options[] = {
      .meaning =
          "options that are changed for all data sets and models, as a mapping from key "
          "paths to values: `{train.epochs: 4, model.experts: 3}`; what a data set sets comes "
-         "after, then what a model sets"},
+         "after, then what a model sets. `train.seed` stands in `seeds`"},
     {.name = "models",
      .type = &hn_value_map,
      .section = &model_section,
