@@ -19,8 +19,7 @@ typedef struct sample {
 
 static double weight_of(const sample *s, int64_t i) { return s->w ? s->w[i] : 1; }
 
-/* ---- Platt ------------------------------------------------------------------------------------
- */
+/* ---- Platt --------------------------------------------------------------------------------- */
 
 typedef struct platt {
     double mean, scale;        /* z = (x - mean) / scale */
@@ -132,8 +131,7 @@ static void fit_platt(hn_calibration_cell *cell, const sample *s) {
     cell->fitted = isfinite(cell->a) && isfinite(cell->b);
 }
 
-/* ---- Isotonic ----------------------------------------------------------------------------------
- */
+/* ---- Isotonic ------------------------------------------------------------------------------ */
 
 typedef struct block {  /* neighbours that have one value */
     double first, last; /* logits */
@@ -210,8 +208,7 @@ static hn_status fit_isotonic(hn_calibration_cell *cell, const sample *s, hn_err
     return status;
 }
 
-/* ---- The interface ------------------------------------------------------------------------------
- */
+/* ---- The interface ------------------------------------------------------------------------- */
 
 hn_status hn_calibration_fit(hn_calibration *calibration, int32_t scenario, int32_t task,
                              const double *logits, const uint8_t *labels, const double *weights,

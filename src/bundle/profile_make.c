@@ -94,8 +94,7 @@ void hn_profiler_add(hn_profiler *profiler, const hn_rows *rows, const hn_real *
     }
 }
 
-/* ---- Histograms -------------------------------------------------------------------------------
- */
+/* ---- Histograms ---------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;

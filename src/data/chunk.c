@@ -217,8 +217,7 @@ static hn_status emit_chunks(reader *r, window *w, hn_error *err) {
     return w->status;
 }
 
-/* ---- Progress ----------------------------------------------------------------------------------
- */
+/* ---- Progress ------------------------------------------------------------------------------ */
 
 typedef struct meter {
     struct timespec begin;
@@ -255,8 +254,7 @@ static void tell(const reader *r, const meter *m, const hn_run *run) {
     run->progress(run->user, &progress);
 }
 
-/* ---- All of it
- * ----------------------------------------------------------------------------------- */
+/* ---- All of it ----------------------------------------------------------------------------- */
 
 static hn_status make_windows(reader *r, hn_error *err) {
     for (int i = 0; i < 2; i++) {

@@ -166,8 +166,7 @@ hn_status hn_schema_bind(hn_schema *schema, const hn_side_tables *tables, hn_poo
     return HN_OK;
 }
 
-/* ---- In a pack --------------------------------------------------------------------------------
- */
+/* ---- In a pack ----------------------------------------------------------------------------- */
 
 enum { NAME_MAX_BYTES = 300 };
 

@@ -92,8 +92,7 @@ hn_status hn_duplicates_find(uint64_t **bits, uint64_t *n, hn_duplicates *duplic
     return status;
 }
 
-/* ---- Streaming ---------------------------------------------------------------------------------
- */
+/* ---- Streaming ----------------------------------------------------------------------------- */
 
 void hn_seen_free(hn_seen *seen) {
     hn_free(seen->slots);

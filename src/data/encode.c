@@ -271,8 +271,7 @@ static void encode_rates(const target *to, const hn_schema *schema, const hn_sid
     }
 }
 
-/* ---- Rows: their places ------------------------------------------------------------------------
- */
+/* ---- Rows: their places -------------------------------------------------------------------- */
 
 static void copy_codes(const target *to, const hn_place *place, const hn_table_codes *codes,
                        uint32_t row) {

@@ -91,8 +91,7 @@ static void free_fit(hn_fit *fit) {
     hn_free(fit->table_first);
 }
 
-/* ---- The pass ----------------------------------------------------------------------------------
- */
+/* ---- The pass ------------------------------------------------------------------------------ */
 
 typedef struct fit_window {
     hn_fit *fit;
@@ -182,8 +181,7 @@ static hn_status run_pass(hn_fit *fit, const hn_spool *spool, hn_error *err) {
     return status;
 }
 
-/* ---- The whole ----------------------------------------------------------------------------------
- */
+/* ---- The whole ----------------------------------------------------------------------------- */
 
 static hn_status find_old_values(hn_schema *schema, hn_pack *init, hn_error *err) {
     HN_TRY(hn_schema_inherit(schema, init, err));

@@ -66,8 +66,7 @@ static void join_table(int32_t *rows, size_t stride, const hn_side_table *table,
     }
 }
 
-/* ---- One row ----------------------------------------------------------------------------------
- */
+/* ---- One row ------------------------------------------------------------------------------- */
 
 typedef enum verdict { KEPT, FILTERED, OTHER_SCENARIO, BAD } verdict;
 
@@ -167,8 +166,7 @@ static void tell_bad(judge *j) {
                 ref->detail);
 }
 
-/* ---- A chunk
- * -------------------------------------------------------------------------------------- */
+/* ---- A chunk ------------------------------------------------------------------------------- */
 
 static void keep_row(judge *j, const hn_parse_plan *plan, size_t to, const char *text) {
     hn_parsed *const p = j->parsed;

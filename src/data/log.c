@@ -179,8 +179,7 @@ static void close_file(void *user, hn_text_file *file) {
     hn_free(plan);
 }
 
-/* ---- Chunks ------------------------------------------------------------------------------------
- */
+/* ---- Chunks -------------------------------------------------------------------------------- */
 
 static void parse_chunk(void *user, hn_chunk *chunk) {
     log_reader *const log = user;
@@ -265,8 +264,7 @@ static hn_status count_bads(log_reader *log, const hn_chunk *chunk, const hn_bad
     return log->counts.bad > allowed ? too_many(log, err) : HN_OK;
 }
 
-/* ---- Blocks -------------------------------------------------------------------------------------
- */
+/* ---- Blocks -------------------------------------------------------------------------------- */
 
 static void number_rows(const log_reader *log, output *out) {
     const hn_config_split *const split = &log->config->split;
@@ -328,8 +326,7 @@ static hn_status emit(void *user, const hn_chunk *chunk, hn_error *err) {
 
 static uint64_t rows_so_far(const void *user) { return ((const log_reader *)user)->counts.rows; }
 
-/* ---- All of it ----------------------------------------------------------------------------------
- */
+/* ---- All of it ----------------------------------------------------------------------------- */
 
 void hn_log_counts_free(hn_log_counts *counts) {
     for (int32_t i = 0; i < counts->n_examples; i++) hn_free(counts->examples[i].text);

@@ -73,8 +73,7 @@ static hn_status grow_rows(parser *p) {
     return HN_OK;
 }
 
-/* ---- Faults ------------------------------------------------------------------------------------
- */
+/* ---- Faults -------------------------------------------------------------------------------- */
 
 /* Line and column of text[at], which lies in the row at hand. */
 static void locate(const parser *p, size_t at, uint64_t *line, uint64_t *column) {
@@ -158,8 +157,7 @@ static void bad_count(parser *p, int32_t found, size_t at) {
             p->plan->columns, header ? "header" : "config's `columns`");
 }
 
-/* ---- Cells
- * ---------------------------------------------------------------------------------------- */
+/* ---- Cells --------------------------------------------------------------------------------- */
 
 static bool is_missing(const hn_parse_plan *plan, const char *text, size_t n) {
     if (n == 0) return true;
@@ -274,8 +272,7 @@ HN_HOT hn_status put_cell(parser *p, const hn_use *use, const hn_use *end, const
     return HN_OK;
 }
 
-/* ---- Rows
- * -------------------------------------------------------------------------------------------- */
+/* ---- Rows ---------------------------------------------------------------------------------- */
 
 static hn_status put_virtual(parser *p) {
     const hn_parse_plan *const plan = p->plan;

@@ -95,8 +95,7 @@ bool hn_request_takes_text(const hn_request *r, int32_t field) {
     return f->uses == 0 || field == r->scenario_field;
 }
 
-/* ---- Numbers -----------------------------------------------------------------------------------
- */
+/* ---- Numbers ------------------------------------------------------------------------------- */
 
 static bool find_feature(hn_request_number *out, const hn_request *r, const char *name) {
     for (int32_t c = 0; c < r->schema->n_columns; c++) {

@@ -20,8 +20,7 @@ struct hn_samples {
     int32_t scenarios, each;
 };
 
-/* ---- Which columns ----------------------------------------------------------------------------
- */
+/* ---- Which columns ------------------------------------------------------------------------- */
 
 static void want(hn_samples *s, const char *column) {
     for (int32_t c = 0; c < s->n_columns; c++)
@@ -41,8 +40,7 @@ static hn_status choose_columns(hn_samples *s, const hn_config *config, const hn
     return HN_OK;
 }
 
-/* ---- Life -------------------------------------------------------------------------------------
- */
+/* ---- Life ---------------------------------------------------------------------------------- */
 
 void hn_samples_free(hn_samples *samples) {
     if (!samples) return;
@@ -72,8 +70,7 @@ hn_status hn_samples_create(hn_samples **out, const hn_config *config, const hn_
     return status;
 }
 
-/* ---- Rows -------------------------------------------------------------------------------------
- */
+/* ---- Rows ---------------------------------------------------------------------------------- */
 
 /* The cell under each wanted column; null where the file has no such column, or where the text is
  * no UTF-8. */
@@ -144,8 +141,7 @@ hn_status hn_samples_take(hn_samples *samples, const hn_impressions *block,
     return HN_OK;
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------
- */
+/* ---- JSON ---------------------------------------------------------------------------------- */
 
 static int by_key(const void *a, const void *b) {
     const sample *const x = a, *const y = b;

@@ -85,8 +85,7 @@ void hn_schema_save(const hn_schema *schema, hn_packer *packer) {
     for (int32_t i = 0; i < schema->n_rates; i++) save_rate(&schema->rates[i], packer);
 }
 
-/* ---- Loading ----------------------------------------------------------------------------------
- */
+/* ---- Loading ------------------------------------------------------------------------------- */
 
 static hn_status damaged(const hn_pack *pack, const char *what, hn_error *err) {
     return hn_fail(err, HN_BAD_DATA,

@@ -237,8 +237,7 @@ static hn_status plan_rate(hn_schema *schema, const hn_config_feature *feature, 
     return HN_OK;
 }
 
-/* ---- The whole ---------------------------------------------------------------------------------
- */
+/* ---- The whole ----------------------------------------------------------------------------- */
 
 static hn_status check_names(const hn_schema *schema, hn_error *err) {
     for (int32_t i = 0; i < schema->n_columns; i++)

@@ -89,8 +89,7 @@ void hn_spool_free(hn_spool *spool) {
 
 void hn_spool_keep(hn_spool *spool, uint64_t bytes) { spool->keep_bytes = bytes; }
 
-/* ---- Writing: the parts are cut into pieces that the workers write ------------------------------
- */
+/* ---- Writing: the parts are cut into pieces that the workers write ------------------------- */
 
 typedef struct piece {
     const uint8_t *from;

@@ -171,8 +171,7 @@ static hn_status emit(void *user, const hn_chunk *chunk, hn_error *err) {
 
 static uint64_t rows_so_far(const void *user) { return ((const builder *)user)->rows; }
 
-/* ---- The finished table ------------------------------------------------------------------------
- */
+/* ---- The finished table -------------------------------------------------------------------- */
 
 static hn_status duplicate(const builder *b, size_t first, size_t second, hn_error *err) {
     const uint64_t mask = (UINT64_C(1) << LINE_BITS) - 1;
@@ -238,8 +237,7 @@ static hn_status finish(hn_side_table *table, builder *b, hn_error *err) {
     return status;
 }
 
-/* ---- All of it
- * ------------------------------------------------------------------------------------ */
+/* ---- All of it ----------------------------------------------------------------------------- */
 
 static hn_status prepare(builder *b, hn_error *err) {
     const size_t slots = (size_t)(b->slots = b->sources->table_slots[b->at]);

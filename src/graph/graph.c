@@ -201,8 +201,7 @@ hn_value hn_constant(hn_graph *graph, int32_t rows, int32_t groups, int32_t cols
     return param(graph, (hn_step){.op = HN_OP_CONSTANT, .numbers = numbers}, shape);
 }
 
-/* ---- Ends
- * ------------------------------------------------------------------------------------------- */
+/* ---- Ends ---------------------------------------------------------------------------------- */
 
 /* Every penalty has a number for each logit, once the logits are known. */
 static void check_penalties(hn_graph *graph) {

@@ -207,8 +207,7 @@ hn_value hn_reshape(hn_graph *graph, hn_value x, int32_t groups, int32_t cols) {
     return result;
 }
 
-/* ---- Elementwise --------------------------------------------------------------------------------
- */
+/* ---- Elementwise --------------------------------------------------------------------------- */
 
 static int32_t spread(hn_shape a, hn_shape b) {
     if (a.param == b.param && a.batch == b.batch && a.rows == b.rows && a.groups == b.groups &&

@@ -207,8 +207,7 @@ static void place_shared(hn_plan *plan) {
     }
 }
 
-/* ---- Together ----------------------------------------------------------------------------------
- */
+/* ---- Together ------------------------------------------------------------------------------ */
 
 static bool allocate(hn_plan *plan) {
     const hn_graph *graph = plan->graph;

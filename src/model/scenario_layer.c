@@ -74,8 +74,7 @@ static hn_value softmax_of_others(hn_graph *graph, hn_value logits) {
     return table;
 }
 
-/* ---- The row's part ---------------------------------------------------------------------------
- */
+/* ---- The row's part ------------------------------------------------------------------------ */
 
 /* A softmax leaves out what has this added to its logit: e^x is exactly 0. */
 static const double LEFT_OUT = -1e9;
@@ -123,8 +122,7 @@ hn_san hn_block_san(hn_graph *graph, const hn_config_model *config, const char *
     return san;
 }
 
-/* ---- Attending ----------------------------------------------------------------------------------
- */
+/* ---- Attending ----------------------------------------------------------------------------- */
 
 /* a of the row from its logits, [1 × M] or [M × M]; `others` is 0 for the own scenario. */
 static hn_value weights_of(hn_graph *graph, const hn_config_model *config, const hn_san *san,

@@ -109,8 +109,7 @@ static hn_status check_options(const hn_join_options *o, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- Sorting ------------------------------------------------------------------------------------
- */
+/* ---- Sorting ------------------------------------------------------------------------------- */
 
 #define ORDER(x, y) \
     if ((x) != (y)) return (x) < (y) ? -1 : 1
@@ -160,8 +159,7 @@ static hn_status open_parts(hn_join_state *join, hn_error *err) {
     return hn_sorter_create(&join->rows, join->row_bytes, compare_rows, budget, dir, err);
 }
 
-/* ---- The whole
- * -------------------------------------------------------------------------------------- */
+/* ---- The whole ----------------------------------------------------------------------------- */
 
 static void tell_phase(const hn_join_state *join, const char *phase, double done) {
     if (!join->run || !join->run->progress) return;

@@ -132,8 +132,7 @@ typedef struct hn_join_cell {
 hn_status hn_join_spool_read(hn_join_cell *cells, int32_t columns, hn_join_spool *spool,
                              hn_join_window *window, uint64_t part, hn_error *err);
 
-/* ---- The whole ---------------------------------------------------------------------------------
- */
+/* ---- The whole ----------------------------------------------------------------------------- */
 
 typedef struct hn_join_event_counts {
     uint64_t events, matched, duplicates, early, late, unknown_request, unknown_item;

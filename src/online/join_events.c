@@ -37,8 +37,7 @@ typedef struct reading {
     size_t n, capacity;
 } reading;
 
-/* ---- An event ----------------------------------------------------------------------------------
- */
+/* ---- An event ------------------------------------------------------------------------------ */
 
 /* Where a field stands, for a sentence: ":3" with columns, ": time_ms" in JSON. */
 static hn_status bad_field(const reading *r, field f, const char *expected, hn_error *err) {
@@ -89,8 +88,7 @@ static void keep(reading *r, int f, const char *text, size_t n) {
     hn_text_bytes(&r->kept[f], text ? text : "", n);
 }
 
-/* ---- JSON lines
- * ---------------------------------------------------------------------------------- */
+/* ---- JSON lines ---------------------------------------------------------------------------- */
 
 static hn_status keep_members(reading *r, const hn_json_node *event, hn_error *err) {
     bool fine = event->kind == HN_JSON_OBJECT;
@@ -130,8 +128,7 @@ static hn_status take_lines(reading *r, const char *text, size_t n, hn_error *er
     return HN_OK;
 }
 
-/* ---- CSV
- * ------------------------------------------------------------------------------------------- */
+/* ---- CSV ----------------------------------------------------------------------------------- */
 
 static bool is_text(const char *name, size_t n, const char *text) {
     return strlen(text) == n && memcmp(name, text, n) == 0;
@@ -211,8 +208,7 @@ static hn_status take_rows(reading *r, const hn_dialect *dialect, const char *te
     return status;
 }
 
-/* ---- Files
- * ---------------------------------------------------------------------------------------- */
+/* ---- Files --------------------------------------------------------------------------------- */
 
 static size_t mark_bytes(const char *text, size_t n) {
     return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;

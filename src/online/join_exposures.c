@@ -79,8 +79,7 @@ static hn_status take_object(taking *t, hn_join_group group, const char *where,
     return HN_OK;
 }
 
-/* ---- A line ------------------------------------------------------------------------------------
- */
+/* ---- A line -------------------------------------------------------------------------------- */
 
 static hn_status take_time(int64_t *out, taking *t, const hn_json_node *value, hn_error *err) {
     char text[24];
@@ -209,8 +208,7 @@ static hn_status take_line(void *user, const char *line, size_t n, const char *f
     return hn_sorter_add(join->shown, t->shown, t->n, err);
 }
 
-/* ---- The files
- * ----------------------------------------------------------------------------------- */
+/* ---- The files ----------------------------------------------------------------------------- */
 
 static bool is_part(const char *file) {
     const size_t n = strlen(file);

@@ -71,8 +71,7 @@ static hn_status collect(matching *m, uint64_t request[2], hn_error *err) {
     return HN_OK;
 }
 
-/* ---- Their events -------------------------------------------------------------------------------
- */
+/* ---- Their events -------------------------------------------------------------------------- */
 
 /* The first event within [shown - skew, shown + window) makes the label. */
 static void judge(hn_join_state *join, hn_join_outcome *outcome, const hn_join_shown *item,
@@ -148,8 +147,7 @@ static hn_status match_request(matching *m, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- The merge
- * ------------------------------------------------------------------------------------ */
+/* ---- The merge ----------------------------------------------------------------------------- */
 
 static hn_status match_all(matching *m, hn_error *err) {
     HN_TRY(hn_sorter_finish(m->join->shown, err));

@@ -13,8 +13,7 @@ static double rate_of(const hn_join_event_counts *c) {
 
 static json_t *time_or_null(int64_t ms, bool has) { return has ? json_integer(ms) : json_null(); }
 
-/* ---- JSON ---------------------------------------------------------------------------------------
- */
+/* ---- JSON ---------------------------------------------------------------------------------- */
 
 static void set(json_t *json, const char *name, uint64_t count) {
     json_object_set_new(json, name, json_integer((json_int_t)count));
@@ -76,8 +75,7 @@ static json_t *report_json(const hn_join_state *join) {
     return json;
 }
 
-/* ---- Text
- * ---------------------------------------------------------------------------------------- */
+/* ---- Text ---------------------------------------------------------------------------------- */
 
 static void show_time(char out[32], int64_t ms) {
     struct tm utc;

@@ -20,8 +20,7 @@ typedef struct writing {
     void *user;
 } writing;
 
-/* ---- Cells --------------------------------------------------------------------------------------
- */
+/* ---- Cells --------------------------------------------------------------------------------- */
 
 static void add_cell(hn_text *out, const char *text, size_t n) {
     bool quoted = false;
@@ -50,8 +49,7 @@ static hn_status flush(writing *w, size_t least, hn_error *err) {
     return w->write(w->user, w->out.text, n, err);
 }
 
-/* ---- The header
- * ----------------------------------------------------------------------------------- */
+/* ---- The header ---------------------------------------------------------------------------- */
 
 /* The new name of a column, which `taken` has already; false: it keeps its own. */
 static bool rename_to(char text[NAME_BYTES], writing *w) {
@@ -148,8 +146,7 @@ static hn_status write_head(writing *w, hn_error *err) {
     return HN_OK;
 }
 
-/* ---- Rows
- * ------------------------------------------------------------------------------------------- */
+/* ---- Rows ---------------------------------------------------------------------------------- */
 
 static void add_outcome(writing *w, size_t event, const hn_join_outcome *outcome) {
     hn_text *const out = &w->out;

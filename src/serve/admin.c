@@ -185,8 +185,7 @@ static void on_late(void *user, hn_exchange *e) {
     hn_answer_error(e, 503, "the server is ending");
 }
 
-/* ---- The HTTP thread's hooks ------------------------------------------------------------------
- */
+/* ---- The HTTP thread's hooks --------------------------------------------------------------- */
 
 static bool is_open_path(const char *path) {
     return strcmp(path, "/health") == 0 || strcmp(path, "/ready") == 0;
@@ -229,8 +228,7 @@ static bool on_whole(void *user, hn_exchange *e) {
 static void on_push(void *user, hn_exchange *e) { hn_workers_push(((hn_admin *)user)->workers, e); }
 static void on_done(void *user, const hn_exchange *e) { (void)user, (void)e; }
 
-/* ---- Life ---------------------------------------------------------------------------------------
- */
+/* ---- Life ---------------------------------------------------------------------------------- */
 
 static hn_status open_parts(hn_admin *a, hn_error *err) {
     const hn_serve_config *const c = a->options.config;

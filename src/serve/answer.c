@@ -24,8 +24,7 @@ void hn_answer_fault(hn_exchange *exchange, int32_t status, const char *code, co
     exchange->answer_json_bytes = -1;
 }
 
-/* ---- Numbers -----------------------------------------------------------------------------------
- */
+/* ---- Numbers ------------------------------------------------------------------------------- */
 
 #ifdef HN_DOUBLE
 enum { DIGITS = 17 };

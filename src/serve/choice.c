@@ -48,8 +48,7 @@ const hn_serve_expression *hn_choice_fusion(const hn_choice *choice, const char 
     return found;
 }
 
-/* ---- What may come ------------------------------------------------------------------------------
- */
+/* ---- What may come ------------------------------------------------------------------------- */
 
 typedef bool (*changes)(const hn_serve_policy *policy);
 static bool changes_model(const hn_serve_policy *policy) { return policy->model != NULL; }

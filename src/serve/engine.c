@@ -9,8 +9,7 @@
 #include "serve/http.h"
 #include "serve/prior.h"
 
-/* ---- Life --------------------------------------------------------------------------------------
- */
+/* ---- Life ---------------------------------------------------------------------------------- */
 
 void hn_engine_free(hn_engine *engine) {
     if (!engine) return;
@@ -51,8 +50,7 @@ hn_status hn_engine_create(hn_engine **out, const hn_bundle *bundle, hn_error *e
     return status;
 }
 
-/* ---- Rows --------------------------------------------------------------------------------------
- */
+/* ---- Rows ---------------------------------------------------------------------------------- */
 
 void hn_engine_begin(hn_engine *engine) {
     const char *cell;
@@ -114,8 +112,7 @@ hn_status hn_engine_complete(hn_engine *engine, int64_t deadline_ns, hn_error *e
     return engine->store ? hn_engine_store_fetch(engine, deadline_ns, err) : HN_OK;
 }
 
-/* ---- Scores ------------------------------------------------------------------------------------
- */
+/* ---- Scores -------------------------------------------------------------------------------- */
 
 static hn_status reserve(hn_engine *engine, hn_error *err) {
     const size_t n = (size_t)engine->rows * (size_t)engine->tasks;
@@ -164,8 +161,7 @@ bool hn_engine_take_prior(hn_engine *engine) {
     return true;
 }
 
-/* ---- Questions
- * ----------------------------------------------------------------------------------- */
+/* ---- Questions ----------------------------------------------------------------------------- */
 
 uint16_t hn_engine_scenario(const hn_engine *engine, int32_t row) {
     return row < engine->rows ? hn_request_row_scenario(engine->request, row) : engine->scenario;

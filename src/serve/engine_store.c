@@ -31,8 +31,7 @@ struct hn_engine_store {
     int32_t late; /* columns */
 };
 
-/* ---- Life --------------------------------------------------------------------------------------
- */
+/* ---- Life ---------------------------------------------------------------------------------- */
 
 void hn_engine_store_free(struct hn_engine_store *store) {
     if (!store) return;
@@ -89,8 +88,7 @@ hn_status hn_engine_attach_store(hn_engine *engine, hn_store *store, const hn_st
     return status;
 }
 
-/* ---- Keys --------------------------------------------------------------------------------------
- */
+/* ---- Keys ---------------------------------------------------------------------------------- */
 
 void hn_engine_store_begin(struct hn_engine_store *s) {
     s->rows = 0;
@@ -137,8 +135,7 @@ static hn_status add_key(struct hn_engine_store *s, int32_t row, int32_t t, hn_e
     return HN_OK;
 }
 
-/* ---- Cells -------------------------------------------------------------------------------------
- */
+/* ---- Cells --------------------------------------------------------------------------------- */
 
 static hn_status fill_row(hn_engine *engine, int32_t row, int32_t t, hn_error *err) {
     const struct hn_engine_store *const s = engine->store;

@@ -65,8 +65,7 @@ static void parse_chunk(void *user, hn_chunk *chunk) {
 
 static uint64_t rows_so_far(const void *user) { return ((const pusher *)user)->rows; }
 
-/* ---- Sending -----------------------------------------------------------------------------------
- */
+/* ---- Sending ------------------------------------------------------------------------------- */
 
 static hn_status fail_at(const pusher *p, const sent *where, const char *what, hn_error *err) {
     return hn_fail(err, HN_IO_FAILED,
@@ -124,8 +123,7 @@ static hn_status emit(void *user, const hn_chunk *chunk, hn_error *err) {
     return rows->status == HN_OK ? HN_OK : hn_fail(err, rows->status, "%s", rows->bad);
 }
 
-/* ---- All of it
- * ----------------------------------------------------------------------------------- */
+/* ---- All of it ----------------------------------------------------------------------------- */
 
 static hn_status find_table(const hn_config_table **out, const hn_config *config, const char *name,
                             hn_error *err) {

@@ -205,8 +205,7 @@ static hn_status parse_word(parser *s) {
                         : emit_name(s, name, n, (size_t)(name - s->f->text));
 }
 
-/* ---- Levels of precedence, from the tightest ---------------------------------------------------
- */
+/* ---- Levels of precedence, from the tightest ----------------------------------------------- */
 
 static hn_status parse_primary(parser *s) {
     if (number_bytes(s->p) > 0) return parse_number(s);

@@ -24,8 +24,7 @@ bool hn_oip_refuse(hn_exchange *e, int32_t status, const char *format, ...) {
     return false;
 }
 
-/* ---- Inference
- * ------------------------------------------------------------------------------------- */
+/* ---- Inference ----------------------------------------------------------------------------- */
 
 /* Of the first row: metrics are of requests. */
 static void trace_scenario(hn_inference *f, hn_rank_trace *trace) {
@@ -100,8 +99,7 @@ static void infer(hn_ranker *ranker, hn_exchange *e, const hn_model_version *ver
     hn_json_trim(&memory->json, KEPT_BYTES);
 }
 
-/* ---- Metadata
- * ---------------------------------------------------------------------------------------- */
+/* ---- Metadata ------------------------------------------------------------------------------ */
 
 static void add_tensor(hn_text *out, const char *comma, const char *name, const char *type) {
     hn_text_add(out, "%s{\"name\":", comma);
@@ -173,8 +171,7 @@ static bool all_ready(const hn_ranker *ranker) {
     return ready;
 }
 
-/* ---- Paths
- * --------------------------------------------------------------------------------------------- */
+/* ---- Paths --------------------------------------------------------------------------------- */
 
 /* What stands up to the next "/" of *path, which is moved there; false: too long, or nothing. */
 static bool take_word(char *out, size_t n, const char **path) {

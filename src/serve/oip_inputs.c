@@ -21,8 +21,7 @@ static bool refuse(const hn_inference *f, const input *in, const char *text) {
                          text);
 }
 
-/* ---- What an input says of itself ---------------------------------------------------------------
- */
+/* ---- What an input says of itself ---------------------------------------------------------- */
 
 static int32_t type_of(const hn_json_node *node) {
     static const char *const names[] = {
@@ -100,8 +99,7 @@ static bool find_field(const hn_inference *f, input *in) {
     return refuse(f, in, text);
 }
 
-/* ---- Values
- * ---------------------------------------------------------------------------------------- */
+/* ---- Values -------------------------------------------------------------------------------- */
 
 static bool set_text(hn_inference *f, const input *in, int32_t row, const char *text, size_t n) {
     hn_error err; /* not cleared: a kilobyte for each value */
@@ -201,8 +199,7 @@ static bool take_numbers(hn_inference *f, const input *in) {
     return true;
 }
 
-/* ---- The whole
- * ---------------------------------------------------------------------------------------- */
+/* ---- The whole ----------------------------------------------------------------------------- */
 
 static bool take_input(hn_inference *f, input *in) {
     if (!find_field(f, in)) return false;

@@ -4,8 +4,7 @@
 #include "serve/answer.h"
 #include "serve/oip.h"
 
-/* ---- Which there are ----------------------------------------------------------------------------
- */
+/* ---- Which there are ----------------------------------------------------------------------- */
 
 static bool has_score(const hn_inference *f) {
     const hn_serve_policy *const policy = &f->ranker->parts.config->policy;
@@ -45,8 +44,7 @@ static int32_t find_output(const hn_inference *f, const hn_json_node *name) {
     return found;
 }
 
-/* ---- Which are wanted
- * ------------------------------------------------------------------------------ */
+/* ---- Which are wanted ---------------------------------------------------------------------- */
 
 static const hn_json_node *outputs_of(const hn_inference *f) {
     const hn_json_node *const outputs = hn_json_member(f->body, "outputs");
@@ -85,8 +83,7 @@ static bool is_binary(const hn_inference *f, const hn_json_node *output) {
     return hn_json_is(own ? own : all, HN_JSON_TRUE);
 }
 
-/* ---- Writing
- * ----------------------------------------------------------------------------------------- */
+/* ---- Writing ------------------------------------------------------------------------------- */
 
 static double value_of(const hn_inference *f, int32_t output, int32_t row) {
     const hn_engine *const engine = f->engine;

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Programs ---------------------------------------------------------------------------------
- */
+/* ---- Programs ------------------------------------------------------------------------------ */
 
 static int32_t count_policy(const hn_serve_config *c) {
     int32_t n = c->policy.n_fusion;
@@ -55,8 +54,7 @@ int32_t hn_programs_find(const hn_programs *programs, const hn_serve_expression 
     return -1;
 }
 
-/* ---- Bindings ---------------------------------------------------------------------------------
- */
+/* ---- Bindings ------------------------------------------------------------------------------ */
 
 static bool bind_name(hn_binding *out, const char *name, const hn_config *config,
                       const hn_request *request) {

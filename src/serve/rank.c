@@ -11,8 +11,7 @@
 #include "serve/http.h"
 #include "serve/ranker.h"
 
-/* ---- The model
- * ------------------------------------------------------------------------------------ */
+/* ---- The model ----------------------------------------------------------------------------- */
 
 static void release(hn_ranking *r) {
     if (r->version) hn_shelf_release(r->ranker->parts.models, r->version);
@@ -85,8 +84,7 @@ static bool take_model(hn_ranking *r) {
     return true;
 }
 
-/* ---- Scores
- * ---------------------------------------------------------------------------------------- */
+/* ---- Scores -------------------------------------------------------------------------------- */
 
 hn_status hn_rank_reserve(hn_rank_memory *m, int32_t rows, hn_error *err) {
     const size_t n = (size_t)rows + 1;
@@ -184,8 +182,7 @@ static void sort(hn_ranking *r) {
                 r->memory->score);
 }
 
-/* ---- The whole
- * ---------------------------------------------------------------------------------------- */
+/* ---- The whole ----------------------------------------------------------------------------- */
 
 /* The client's, else that of the trace, so that what was shown can be joined. */
 static void take_request_id(hn_ranking *r) {

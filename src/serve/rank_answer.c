@@ -8,8 +8,7 @@
 
 static void add(hn_text *out, const char *text) { hn_text_bytes(out, text, strlen(text)); }
 
-/* ---- Items -------------------------------------------------------------------------------------
- */
+/* ---- Items --------------------------------------------------------------------------------- */
 
 static void add_scores(hn_text *out, const hn_ranking *r, int32_t i) {
     const hn_engine *const engine = r->engine;
@@ -56,8 +55,7 @@ static void add_item(hn_text *out, const hn_ranking *r, int32_t rank,
     add_item_flags(out, r, r->memory->order[rank]);
 }
 
-/* ---- The whole
- * ----------------------------------------------------------------------------------- */
+/* ---- The whole ----------------------------------------------------------------------------- */
 
 static int32_t missing_of(const hn_ranking *r) {
     return r->engine && r->engine->encoded_rows ? hn_request_missing(r->engine->request) : 0;

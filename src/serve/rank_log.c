@@ -30,8 +30,7 @@ static void add_user(hn_text *out, const hn_ranking *r) {
     }
 }
 
-/* ---- Features
- * ------------------------------------------------------------------------------------ */
+/* ---- Features ------------------------------------------------------------------------------ */
 
 /* Ids stand in the line by themselves; with a key, the user's stands nowhere else. */
 static bool is_left_out(const hn_ranking *r, const hn_json_node *member) {
@@ -81,8 +80,7 @@ static void add_shared(hn_text *out, const hn_ranking *r) {
     add_context(out, r);
 }
 
-/* ---- The line
- * -------------------------------------------------------------------------------------- */
+/* ---- The line ------------------------------------------------------------------------------ */
 
 static void add_item(hn_text *out, const hn_ranking *r, int32_t rank, bool sampled) {
     const hn_rank_memory *const m = r->memory;

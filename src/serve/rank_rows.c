@@ -89,8 +89,7 @@ bool hn_rank_read(hn_ranking *r, const hn_json_node *body) {
     return check_members(r) && check_count(r, limit);
 }
 
-/* ---- Members of user, context and candidates ---------------------------------------------------
- */
+/* ---- Members of user, context and candidates ----------------------------------------------- */
 
 typedef struct place { /* an object whose members are taken */
     const char *name;

@@ -10,8 +10,7 @@
 #include "bundle/golden.h"
 #include "kernel/kernel.h"
 
-/* ---- Life --------------------------------------------------------------------------------------
- */
+/* ---- Life ---------------------------------------------------------------------------------- */
 
 static void free_memory(hn_rank_memory *m) {
     hn_json_free(&m->json);
@@ -53,8 +52,7 @@ hn_status hn_ranker_create(hn_ranker **out, const hn_ranker_parts *parts, hn_err
 
 void hn_ranker_attach(hn_ranker *ranker, hn_shelf *models) { ranker->parts.models = models; }
 
-/* ---- Engines
- * ------------------------------------------------------------------------------------- */
+/* ---- Engines ------------------------------------------------------------------------------- */
 
 static hn_status prepare(hn_engine *engine, const hn_ranker *ranker, hn_error *err) {
     const hn_ranker_parts *const parts = &ranker->parts;
@@ -104,8 +102,7 @@ static void free_engine(void *user, void *engine) {
     hn_engine_free(engine);
 }
 
-/* ---- Whether a version can be served
- * --------------------------------------------------------------- */
+/* ---- Whether a version can be served ------------------------------------------------------- */
 
 typedef struct acceptance {
     const hn_ranker *ranker;

@@ -166,8 +166,7 @@ static hn_status look_into(hn_replaying *r, const hn_replay_line *line, int32_t 
     return HN_OK;
 }
 
-/* ---- Features beside the tables
- * ------------------------------------------------------------------ */
+/* ---- Features beside the tables ------------------------------------------------------------ */
 
 static hn_status note_first(hn_replaying *r, const hn_replay_line *line, int32_t row, int32_t field,
                             double had, hn_error *err) {
@@ -225,8 +224,7 @@ static hn_status score_tables(hn_replaying *r, const hn_replay_line *line, hn_er
     return HN_OK;
 }
 
-/* ---- A line ------------------------------------------------------------------------------------
- */
+/* ---- A line -------------------------------------------------------------------------------- */
 
 static bool has_features(const hn_replay_line *line) {
     if (hn_json_is(hn_json_member(line->json, "user_features"), HN_JSON_OBJECT) ||
@@ -337,8 +335,7 @@ static hn_status take_line(void *user, const char *text, size_t n, const char *f
     return status == HN_OK ? HN_OK : forgive(r, &why, err);
 }
 
-/* ---- The whole ---------------------------------------------------------------------------------
- */
+/* ---- The whole ----------------------------------------------------------------------------- */
 
 static hn_status prepare(hn_replaying *r, hn_error *err) {
     r->tolerance = r->options->tolerance > 0 ? r->options->tolerance : DEFAULT_TOLERANCE;

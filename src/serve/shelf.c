@@ -22,8 +22,7 @@
 #include "serve/journal.h"
 #include "serve/shelf_inside.h"
 
-/* ---- Workers -----------------------------------------------------------------------------------
- */
+/* ---- Workers ------------------------------------------------------------------------------- */
 
 const hn_model_version *hn_shelf_acquire(hn_shelf *models, int32_t model, bool previous) {
     if (model < 0 || model >= models->n) return NULL;

@@ -44,8 +44,7 @@ struct hn_store_reader {
     size_t *cell_bytes;
 };
 
-/* ---- The store ---------------------------------------------------------------------------------
- */
+/* ---- The store ----------------------------------------------------------------------------- */
 
 static int64_t to_ns(double seconds) {
     return seconds < 1e9 ? (int64_t)(seconds * 1e9) : INT64_C(1000000000000000000);
@@ -92,8 +91,7 @@ static void count(_Atomic uint64_t *counter, uint64_t n) {
     if (n > 0) atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-/* ---- Readers
- * ------------------------------------------------------------------------------------- */
+/* ---- Readers ------------------------------------------------------------------------------- */
 
 static uint64_t identify(const hn_store_table *t) {
     uint64_t hash = XXH3_64bits(t->name, strlen(t->name));
@@ -183,8 +181,7 @@ void hn_store_reader_free(hn_store_reader *reader) {
     hn_free(reader);
 }
 
-/* ---- Fetching
- * -------------------------------------------------------------------------------------- */
+/* ---- Fetching ------------------------------------------------------------------------------ */
 
 static void give(hn_store_key *key, hn_store_reader *reader, size_t at, hn_store_row *row) {
     reader->rows[at] = row;

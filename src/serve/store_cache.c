@@ -121,8 +121,7 @@ void hn_store_cache_free(hn_store_cache *cache) {
     hn_free(cache);
 }
 
-/* ---- Lists -------------------------------------------------------------------------------------
- */
+/* ---- Lists --------------------------------------------------------------------------------- */
 
 static void unlink_use(shard *s, uint32_t at) {
     const entry *const e = &s->entries[at];
@@ -169,8 +168,7 @@ static void drop(shard *s, uint32_t at) {
     s->free = at;
 }
 
-/* ---- Use ---------------------------------------------------------------------------------------
- */
+/* ---- Use ----------------------------------------------------------------------------------- */
 
 uint64_t hn_store_key_hash(uint64_t table, const char *key, size_t key_bytes) {
     return XXH3_64bits_withSeed(key, key_bytes, table);

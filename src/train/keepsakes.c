@@ -69,8 +69,7 @@ hn_status hn_keepsakes_create(hn_keepsakes **out, const hn_dataset *dataset, int
     return status;
 }
 
-/* ---- Rows -------------------------------------------------------------------------------------
- */
+/* ---- Rows ---------------------------------------------------------------------------------- */
 
 void hn_keepsakes_add(hn_keepsakes *keepsakes, const hn_rows *rows, const hn_real *logits) {
     const size_t tasks = keepsakes->tasks;
@@ -84,8 +83,7 @@ void hn_keepsakes_add(hn_keepsakes *keepsakes, const hn_rows *rows, const hn_rea
     }
 }
 
-/* ---- The golden rows ----------------------------------------------------------------------------
- */
+/* ---- The golden rows ----------------------------------------------------------------------- */
 
 static json_t *logits_json(const hn_real *logits, size_t tasks) {
     json_t *const list = json_array();

@@ -80,8 +80,7 @@ static void test_same_bytes(void **state) {
     world_free(&b);
 }
 
-/* ---- Reports ------------------------------------------------------------------------------------
- */
+/* ---- Reports ------------------------------------------------------------------------------- */
 
 static double number_at(const json_t *json, const char *path) {
     char copy[200];
@@ -159,8 +158,7 @@ static void test_models(void **state) {
     hn_report_free(report);
 }
 
-/* ---- Parts that do not fit
- * --------------------------------------------------------------------------- */
+/* ---- Parts that do not fit ----------------------------------------------------------------- */
 
 typedef enum wrong {
     CONFIG_OF_OTHER_MODEL,
@@ -247,8 +245,7 @@ static void test_no_file(void **state) {
     hn_bundle_close(NULL);
 }
 
-/* ---- Faults
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Faults -------------------------------------------------------------------------------- */
 
 static hn_status open_and_close(void *user, hn_error *err) {
     const world *w = user;

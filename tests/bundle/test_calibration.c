@@ -247,8 +247,7 @@ static void allocations_that_fail_are_told(void **state) {
     }
 }
 
-/* ---- A bundle with one -------------------------------------------------------------------------
- */
+/* ---- A bundle with one --------------------------------------------------------------------- */
 
 static void a_bundle_gives_probabilities(void **state) {
     (void)state;

@@ -212,8 +212,7 @@ static void test_samples_are_fair(void **state) {
     hn_profile_free(p);
 }
 
-/* ---- PSI ---------------------------------------------------------------------------------------
- */
+/* ---- PSI ----------------------------------------------------------------------------------- */
 
 /* NumPy: p, q = (e + .5) / (e + .5).sum(), (a + .5) / (a + .5).sum();
  * ((q - p) * np.log(q / p)).sum() */
@@ -232,8 +231,7 @@ static void test_psi(void **state) {
     assert_true(isnan(hn_histogram_psi(&empty, same)));
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------
- */
+/* ---- JSON ---------------------------------------------------------------------------------- */
 
 static void test_json_comes_back(void **state) {
     (void)state;
@@ -316,8 +314,7 @@ static void test_broken_json_is_refused(void **state) {
     hn_profile_free(good);
 }
 
-/* ---- In a bundle
- * --------------------------------------------------------------------------------- */
+/* ---- In a bundle --------------------------------------------------------------------------- */
 
 static void test_a_bundle_keeps_it(void **state) {
     (void)state;
@@ -349,8 +346,7 @@ static void test_a_bundle_keeps_it(void **state) {
     world_free(&w);
 }
 
-/* ---- Memory
- * --------------------------------------------------------------------------------------- */
+/* ---- Memory -------------------------------------------------------------------------------- */
 
 static hn_status whole_life(void *user, hn_error *err) {
     hn_profiler *profiler = NULL;

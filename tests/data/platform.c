@@ -175,8 +175,7 @@ hn_dataset *platform_dataset(const platform *p, const hn_config *config, const h
     return dataset;
 }
 
-/* ---- Reading back ------------------------------------------------------------------------------
- */
+/* ---- Reading back -------------------------------------------------------------------------- */
 
 typedef struct taken { /* one row, with lists of its own */
     uint64_t ordinal, user;

@@ -126,8 +126,7 @@ static void hashes_are_fixed_and_never_missing(void **state) {
     }
 }
 
-/* ---- Comparisons ------------------------------------------------------------------------------
- */
+/* ---- Comparisons --------------------------------------------------------------------------- */
 
 typedef struct truth_case {
     const char *predicate, *cell;
@@ -189,8 +188,7 @@ static void comparisons_judge_cells(void **state) {
     }
 }
 
-/* ---- Messages
- * ------------------------------------------------------------------------------------ */
+/* ---- Messages ------------------------------------------------------------------------------ */
 
 static void data_in_messages_is_short_and_tame(void **state) {
     (void)state;

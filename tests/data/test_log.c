@@ -276,8 +276,7 @@ static void random_splits_go_by_ordinal(void **state) {
     assert_in_range(counts[1], 500, 700);
 }
 
-/* ---- Scoring ------------------------------------------------------------------------------------
- */
+/* ---- Scoring ------------------------------------------------------------------------------- */
 
 #define SCORED                                                                                 \
     "log: {files: log.csv, filter: ['d > 5']}\nscenario: {column: s, values: [1, 2], others: " \
@@ -325,8 +324,7 @@ static void explicit_files_may_lack_the_split(void **state) {
     done();
 }
 
-/* ---- Duplicates, wrappings
- * ------------------------------------------------------------------------- */
+/* ---- Duplicates, wrappings ----------------------------------------------------------------- */
 
 static void equal_rows_have_equal_identities(void **state) {
     (void)state;

@@ -220,8 +220,7 @@ static void files_that_are_not_there(void **state) {
     hn_config_free(config);
 }
 
-/* ---- Long rows
- * ----------------------------------------------------------------------------------- */
+/* ---- Long rows ----------------------------------------------------------------------------- */
 
 static void long_rows_up_to_a_limit(void **state) {
     (void)state;
@@ -256,8 +255,7 @@ static void long_rows_up_to_a_limit(void **state) {
     free(text);
 }
 
-/* ---- The machinery
- * ---------------------------------------------------------------------------------- */
+/* ---- The machinery ------------------------------------------------------------------------- */
 
 #define JOINED                                                                                \
     "log: {files: 'part*.csv', filter: ['n != 7'], bad_rows: 1000}\nscenario: {column: u.s, " \
@@ -418,8 +416,7 @@ static void tables_of_another_config_are_refused(void **state) {
     hn_config_free(config);
 }
 
-/* ---- Faults
- * -------------------------------------------------------------------------------------------- */
+/* ---- Faults -------------------------------------------------------------------------------- */
 
 static hn_status read_everything(void *pool, hn_error *e) {
     hn_side_tables *tables = NULL;

@@ -118,8 +118,7 @@ static json_t *samples_with(const hn_config *config, int32_t threads, const char
     return samples;
 }
 
-/* ---- The rule ----------------------------------------------------------------------------------
- */
+/* ---- The rule ------------------------------------------------------------------------------ */
 
 typedef struct held_out {
     uint64_t key;

@@ -284,8 +284,7 @@ static void the_memory_limit_is_kept(void **state) {
     hn_config_free(config);
 }
 
-/* ---- Packs -------------------------------------------------------------------------------------
- */
+/* ---- Packs --------------------------------------------------------------------------------- */
 
 static void path_of(char path[4096], const char *name) {
     snprintf(path, 4096, "%s/%s", folder, name);

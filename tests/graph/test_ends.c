@@ -136,8 +136,7 @@ static void test_joint_keeps_nan(void **state) {
     close_world(&w);
 }
 
-/* ---- Penalties --------------------------------------------------------------------------------
- */
+/* ---- Penalties ----------------------------------------------------------------------------- */
 
 enum { ROWS = 50, SCENARIOS = 3 };
 
@@ -208,8 +207,7 @@ static void test_no_penalty_in_inference(void **state) {
     close_world(&w);
 }
 
-/* ---- Refusals
- * ------------------------------------------------------------------------------------ */
+/* ---- Refusals ------------------------------------------------------------------------------ */
 
 static void refused(world *w, const char *text) {
     hn_error err = {0};

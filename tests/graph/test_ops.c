@@ -372,8 +372,7 @@ static const op_case CASES[] = {
     {"stop", build_stop, oracle_stop},
 };
 
-/* ---- Running a case ----------------------------------------------------------------------------
- */
+/* ---- Running a case ------------------------------------------------------------------------ */
 
 typedef struct world {
     fixture f;

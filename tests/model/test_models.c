@@ -272,8 +272,7 @@ static void test_flops_at_paper_size(void **state) {
     }
 }
 
-/* ---- Refusals ----------------------------------------------------------------------------------
- */
+/* ---- Refusals ------------------------------------------------------------------------------ */
 
 static void test_refusals(void **state) {
     (void)state;

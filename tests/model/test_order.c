@@ -107,8 +107,7 @@ static void test_after_is_a_product(void **state) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) check_after(names[i]);
 }
 
-/* ---- AITM ---------------------------------------------------------------------------------------
- */
+/* ---- AITM ---------------------------------------------------------------------------------- */
 
 /* Changes all numbers of the parameters whose names begin so; how many there were. */
 static int32_t disturb(model *m, const char *prefix, int32_t first, int32_t of) {
@@ -196,8 +195,7 @@ static void test_calibrator(void **state) {
     assert_true(loss_with("shared_bottom", 0, &excess) == loss_with("shared_bottom", 9, &excess));
 }
 
-/* ---- Gates and shares
- * ------------------------------------------------------------------------------ */
+/* ---- Gates and shares ---------------------------------------------------------------------- */
 
 static void sums_to_one(const char *name, const hn_real *at, int32_t n) {
     double sum = 0;
@@ -261,8 +259,7 @@ static void test_shares(void **state) {
     check_shares("share.task", TASKS, true);
 }
 
-/* ---- Memory
- * ---------------------------------------------------------------------------------------- */
+/* ---- Memory -------------------------------------------------------------------------------- */
 
 static hn_status make_and_free(void *user, hn_error *err) {
     fixture f;

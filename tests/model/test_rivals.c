@@ -214,8 +214,7 @@ static void test_stitches_carry_between_tasks(void **state) {
     close_bench(&b);
 }
 
-/* ---- What a row costs --------------------------------------------------------------------------
- */
+/* ---- What a row costs ---------------------------------------------------------------------- */
 
 static void check_flops(hn_model_kind kind, double products) {
     bench b;

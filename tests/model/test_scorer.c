@@ -241,8 +241,7 @@ static void test_many_threads(void **state) {
     close_case(&s);
 }
 
-/* ---- Edges --------------------------------------------------------------------------------------
- */
+/* ---- Edges --------------------------------------------------------------------------------- */
 
 static void test_no_rows_and_bad_rows(void **state) {
     (void)state;

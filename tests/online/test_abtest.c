@@ -146,8 +146,7 @@ static void holm_steps_down(void **state) {
     assert_ok(hn_ab_holm(out, p, 0, &err));
 }
 
-/* ---- Files ------------------------------------------------------------------------------------
- */
+/* ---- Files --------------------------------------------------------------------------------- */
 
 static const char *write_log(const char *text) {
     static char path[64];

@@ -255,8 +255,7 @@ static void memory_may_fail(void **state) {
     free(dir);
 }
 
-/* ---- Several servers ---------------------------------------------------------------------------
- */
+/* ---- Several servers ----------------------------------------------------------------------- */
 
 enum { SERVERS = 4, LIVES = 25, LINES_A_LIFE = 3 };
 

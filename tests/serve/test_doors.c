@@ -58,8 +58,7 @@ static void predict(void) {
     hn_bundle_close(bundle);
 }
 
-/* ---- /v1/rank ---------------------------------------------------------------------------------
- */
+/* ---- /v1/rank ------------------------------------------------------------------------------ */
 
 static void add_candidate(hn_text *out, int row, bool numbers) {
     /* without an item's side in the config an id is no column by itself */
@@ -134,8 +133,7 @@ static void rank_all(doors *d, int most, bool by_name) {
     assert_int_equal(ranked, ROWS);
 }
 
-/* ---- /v2 ----------------------------------------------------------------------------------------
- */
+/* ---- /v2 ----------------------------------------------------------------------------------- */
 
 static void compare_outputs(const json_t *answer, int first, int n) {
     const json_t *const outputs = json_object_get(answer, "outputs");
@@ -222,8 +220,7 @@ static void infer_binary(doors *d, int first, int n, bool single) {
     hn_text_free(&tail);
 }
 
-/* ---- Tests -------------------------------------------------------------------------------------
- */
+/* ---- Tests --------------------------------------------------------------------------------- */
 
 static void the_same_through_every_door(void **state) {
     (void)state;

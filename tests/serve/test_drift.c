@@ -156,8 +156,7 @@ static void test_what_does_not_count(void **state) {
     bundle->profile = profile;
 }
 
-/* ---- Windows -----------------------------------------------------------------------------------
- */
+/* ---- Windows ------------------------------------------------------------------------------- */
 
 static double counted_at(const hn_drift *drift, int64_t now_ns) {
     const hn_drift *const all[] = {drift};
@@ -192,8 +191,7 @@ static void test_windows_end(void **state) {
     hn_drift_free(drift);
 }
 
-/* ---- Telling
- * -------------------------------------------------------------------------------------- */
+/* ---- Telling ------------------------------------------------------------------------------- */
 
 static void test_moved_rows_are_told(void **state) {
     (void)state;
@@ -232,8 +230,7 @@ static void test_moved_rows_are_told(void **state) {
     hn_drift_free(moved);
 }
 
-/* ---- Memory
- * ---------------------------------------------------------------------------------------- */
+/* ---- Memory -------------------------------------------------------------------------------- */
 
 static hn_status create_and_free(void *user, hn_error *err) {
     (void)user;

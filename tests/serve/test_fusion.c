@@ -209,8 +209,7 @@ static void random_expressions_have_their_values(void **state) {
     }
 }
 
-/* ---- Known values ------------------------------------------------------------------------------
- */
+/* ---- Known values -------------------------------------------------------------------------- */
 
 static void known_values(void **state) {
     (void)state;
@@ -292,8 +291,7 @@ static void names_are_bound_in_order(void **state) {
     hn_fusion_free(f);
 }
 
-/* ---- Errors
- * -------------------------------------------------------------------------------------- */
+/* ---- Errors -------------------------------------------------------------------------------- */
 
 static void errors_name_their_place(void **state) {
     (void)state;

@@ -216,8 +216,7 @@ static void test_idle_sockets_do_not_disturb(void **state) {
     hn_front_close(front);
 }
 
-/* ---- Overload ----------------------------------------------------------------------------------
- */
+/* ---- Overload ------------------------------------------------------------------------------ */
 
 static void test_many_clients_get_their_own_answers(void **state) {
     (void)state;
@@ -286,8 +285,7 @@ static void test_hopeless_requests_are_refused_before_they_wait(void **state) {
     hn_front_close(front);
 }
 
-/* ---- Sockets
- * ---------------------------------------------------------------------------------------- */
+/* ---- Sockets ------------------------------------------------------------------------------- */
 
 static void test_listens_on_unix_sockets(void **state) {
     (void)state;

@@ -172,8 +172,7 @@ static void faults_are_named(void **state) {
     doors_close(&d);
 }
 
-/* ---- Tensors as bytes ---------------------------------------------------------------------------
- */
+/* ---- Tensors as bytes ---------------------------------------------------------------------- */
 
 static int32_t ask_binary(doors *d, const char *name, const char *type, int rows, const void *bytes,
                           size_t n, size_t said) {
@@ -274,8 +273,7 @@ static void datatypes(void **state) {
     doors_close(&d);
 }
 
-/* ---- Outputs
- * ------------------------------------------------------------------------------------- */
+/* ---- Outputs ------------------------------------------------------------------------------- */
 
 static void outputs_as_asked_for(void **state) {
     (void)state;

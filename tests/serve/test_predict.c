@@ -210,8 +210,7 @@ static void unknown_users_and_scenarios_are_scored(void **state) {
     free(tail);
 }
 
-/* ---- Calibration, sampling, flags -------------------------------------------------------------
- */
+/* ---- Calibration, sampling, flags ---------------------------------------------------------- */
 
 typedef struct heard {
     char line[400];
@@ -336,8 +335,7 @@ static void probabilities_are_calibrated_and_corrected(void **state) {
     world_free(&sampled);
 }
 
-/* ---- Failures
- * ------------------------------------------------------------------------------------ */
+/* ---- Failures ------------------------------------------------------------------------------ */
 
 static void wrong_inputs_are_told(void **state) {
     (void)state;

@@ -88,8 +88,7 @@ static void faults_are_named(void **state) {
     doors_close(&d);
 }
 
-/* ---- The plain answer --------------------------------------------------------------------------
- */
+/* ---- The plain answer ---------------------------------------------------------------------- */
 
 static void a_plain_answer(void **state) {
     (void)state;
@@ -156,8 +155,7 @@ static void spellings(void **state) {
     doors_close(&d);
 }
 
-/* ---- Expressions
- * --------------------------------------------------------------------------------- */
+/* ---- Expressions --------------------------------------------------------------------------- */
 
 static void expressions_by_scenario(void **state) {
     (void)state;
@@ -255,8 +253,7 @@ static void configs_that_do_not_fit(void **state) {
     doors_close(&d);
 }
 
-/* ---- Arms
- * ------------------------------------------------------------------------------------------- */
+/* ---- Arms ---------------------------------------------------------------------------------- */
 
 static const char *arm_of(const hn_serve_config *c, int32_t layer, const char *user) {
     const int32_t arm = hn_serve_layer_arm(&c->layers[layer], user, strlen(user));

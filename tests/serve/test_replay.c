@@ -29,8 +29,7 @@ static int tear_down(void **state) {
     return 0;
 }
 
-/* ---- Exposures ----------------------------------------------------------------------------------
- */
+/* ---- Exposures ----------------------------------------------------------------------------- */
 
 enum { LINES = 40, ITEMS = 5 };
 
@@ -182,8 +181,7 @@ static void odd_values_are_read(void **state) {
     json_decref(json);
 }
 
-/* ---- The same
- * ------------------------------------------------------------------------------------ */
+/* ---- The same ------------------------------------------------------------------------------ */
 
 static void what_was_served_gives_no_difference(void **state) {
     (void)state;
@@ -250,8 +248,7 @@ static void predict_and_replay_agree(void **state) {
     json_decref(json);
 }
 
-/* ---- What differs
- * ---------------------------------------------------------------------------------- */
+/* ---- What differs -------------------------------------------------------------------------- */
 
 static void a_probability_that_is_not_the_models_is_found(void **state) {
     (void)state;
@@ -333,8 +330,7 @@ static void features_are_held_against_the_tables(void **state) {
     json_decref(json);
 }
 
-/* ---- What is left out
- * ------------------------------------------------------------------------------ */
+/* ---- What is left out ---------------------------------------------------------------------- */
 
 static void lines_that_cannot_be_compared_are_counted(void **state) {
     (void)state;
@@ -433,8 +429,7 @@ static void faults_are_survived(void **state) {
     assert_true(support_fail_each(HN_FAULT_READ, work, NULL) > 0);
 }
 
-/* ---- PSI
- * --------------------------------------------------------------------------------------------- */
+/* ---- PSI ----------------------------------------------------------------------------------- */
 
 static void psi_is_its_formula(void **state) {
     (void)state;

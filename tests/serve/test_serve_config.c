@@ -29,8 +29,7 @@ static void assert_fixed_point(const hn_serve_config *c) {
     hn_text_free(&second);
 }
 
-/* ---- What is read -----------------------------------------------------------------------------
- */
+/* ---- What is read -------------------------------------------------------------------------- */
 
 static void assert_defaults(const hn_serve_config *c) {
     assert_int_equal(c->n_models, 1);
@@ -179,8 +178,7 @@ static void everything_is_read(void **state) {
     hn_serve_config_free(c);
 }
 
-/* ---- Questions of a request --------------------------------------------------------------------
- */
+/* ---- Questions of a request ---------------------------------------------------------------- */
 
 static void requests_find_their_arms(void **state) {
     (void)state;
@@ -214,8 +212,7 @@ static void requests_find_their_arms(void **state) {
     hn_serve_config_free(d);
 }
 
-/* ---- Errors
- * -------------------------------------------------------------------------------------- */
+/* ---- Errors -------------------------------------------------------------------------------- */
 
 #define M "models: {a: x, b: y}\n"
 #define E M "experiments:\n"
@@ -351,8 +348,7 @@ static void what_is_not_wrong(void **state) {
     }
 }
 
-/* ---- Files, memory, docs
- * -------------------------------------------------------------------------- */
+/* ---- Files, memory, docs ------------------------------------------------------------------- */
 
 static void files_are_read(void **state) {
     (void)state;

@@ -98,8 +98,7 @@ static void wait_frees(hn_shelf *shelf, uint64_t n) {
     assert_int_equal(c.frees, n);
 }
 
-/* ---- Versions ---------------------------------------------------------------------------------
- */
+/* ---- Versions ------------------------------------------------------------------------------ */
 
 static void newest_is_served(void **state) {
     (void)state;
@@ -249,8 +248,7 @@ static void folder_is_watched(void **state) {
     assert_int_equal(engines, 0);
 }
 
-/* ---- Workers ------------------------------------------------------------------------------------
- */
+/* ---- Workers ------------------------------------------------------------------------------- */
 
 typedef struct load {
     hn_shelf *shelf;

@@ -234,8 +234,7 @@ static void test_columns_do_not_mix(void **state) {
     redis_remove(&r);
 }
 
-/* ---- Opening -----------------------------------------------------------------------------------
- */
+/* ---- Opening ------------------------------------------------------------------------------- */
 
 static void test_urls(void **state) {
     (void)state;

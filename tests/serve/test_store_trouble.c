@@ -165,8 +165,7 @@ static void test_dead_store(void **state) {
     }
 }
 
-/* ---- Killed and restarted under load -----------------------------------------------------------
- */
+/* ---- Killed and restarted under load ------------------------------------------------------- */
 
 enum { LOADERS = 3 };
 

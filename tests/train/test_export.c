@@ -93,8 +93,7 @@ static void add(hn_packer *packer, const char *name, hn_pack_type type, uint64_t
     hn_packer_add(packer, name, type, 2, dim, numbers);
 }
 
-/* ---- What the reference must know -------------------------------------------------------------
- */
+/* ---- What the reference must know ---------------------------------------------------------- */
 
 /* All options of the model as the resolved YAML has them: new ones are there by themselves. */
 static json_t *model_json(const hn_config_model *config) {
@@ -158,8 +157,7 @@ static void write_in(const export *e) {
     json_decref(json);
 }
 
-/* ---- Sessions
- * ------------------------------------------------------------------------------------ */
+/* ---- Sessions ------------------------------------------------------------------------------ */
 
 static void write_gradients(hn_packer *packer, export *e, const hn_grads *grads) {
     hn_real *dense =
@@ -219,8 +217,7 @@ static void write_out(export *e) {
     hn_session_free(session);
 }
 
-/* ---- The trainer
- * ----------------------------------------------------------------------------------- */
+/* ---- The trainer --------------------------------------------------------------------------- */
 
 static void copy_params(hn_params *to, const hn_params *from) {
     assert_int_equal(to->leaf_count, from->leaf_count);
@@ -361,8 +358,7 @@ static void write_weightings(export *e) {
     }
 }
 
-/* ---- Cases
- * -------------------------------------------------------------------------------------------- */
+/* ---- Cases --------------------------------------------------------------------------------- */
 
 /* The masks of dropout are the graph's own affair (test_gradients.c); the rest is compared. */
 static void without_dropout(hn_config_model *config) {
