@@ -1,5 +1,6 @@
 /* The table as text, CSV, Markdown and LaTeX, from its JSON. Text, Markdown and LaTeX have a row a
  * model and a column a cell; CSV has a row for each model and cell, and one for their mean. */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -137,9 +138,14 @@ static void add_latex(hn_text *out, const char *text) {
     }
 }
 
+static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
+
+/* An underscore within a word is only itself. */
 static void add_markdown(hn_text *out, const char *text) {
-    for (const char *c = text; *c != '\0'; c++)
-        hn_text_add(out, strchr("\\`*_<|", *c) ? "\\%c" : "%c", *c);
+    for (const char *c = text; *c != '\0'; c++) {
+        const bool inner = *c == '_' && c > text && is_word(c[-1]) && is_word(c[1]);
+        hn_text_add(out, !inner && strchr("\\`*_<|", *c) ? "\\%c" : "%c", *c);
+    }
 }
 
 static void take_markdown(hn_text *out, hn_text *text) {

@@ -40,7 +40,7 @@ static void names_are_only_names(void **state) {
     assert_shown(hn_table_markdown, "a|b", 1, "| a\\|b |");
     assert_shown(hn_table_latex, "a_b & 5 %", 1, "a\\_b \\& 5 \\%");
     assert_shown(hn_table_text, "a|b", 1, "a|b");
-    assert_shown(hn_table_markdown, "a_b *`<i>\\", 1, "| a\\_b \\*\\`\\<i>\\\\ |");
+    assert_shown(hn_table_markdown, "_a_b_ *`<i>\\", 1, "| \\_a_b\\_ \\*\\`\\<i>\\\\ |");
     assert_shown(hn_table_latex, "[b]", 1, "\n{}[b] & ");
     assert_shown(hn_table_latex, "*", 1, "\n{}* & ");
 }
@@ -65,9 +65,9 @@ static void the_note_says_how_it_was_judged(void **state) {
                                       "common, bootstrap by user)"));
     assert_non_null(strstr(text.text, "seed 9007199254740993"));
     hn_table_markdown(&markdown, table);
-    assert_non_null(strstr(markdown.text, "## my\\_shop\n"));
-    assert_non_null(strstr(markdown.text, "mean AUC to a\\_b: paired"));
-    assert_non_null(strstr(markdown.text, "\n- my\\_shop: a\\_b, seed 9007199254740993: no \\<b>"));
+    assert_non_null(strstr(markdown.text, "## my_shop\n"));
+    assert_non_null(strstr(markdown.text, "mean AUC to a_b: paired"));
+    assert_non_null(strstr(markdown.text, "\n- my_shop: a_b, seed 9007199254740993: no \\<b>"));
     json_decref(table);
     hn_text_free(&text);
     hn_text_free(&markdown);
