@@ -97,10 +97,18 @@ static const char *const *task_names(const char *names[HN_TASKS_MAX], const hn_c
     return names;
 }
 
+/* "table.column" or "log.column" and the plain name may be the same column. */
+static bool may_be_same(const char *a, const char *b) {
+    const char *const dot_a = strchr(a, '.'), *const dot_b = strchr(b, '.');
+    if (dot_a && !dot_b) return strcmp(dot_a + 1, b) == 0;
+    if (dot_b && !dot_a) return strcmp(a, dot_b + 1) == 0;
+    return strcmp(a, b) == 0;
+}
+
 /* The task whose label is made from this column; NULL: none. */
 static const hn_config_task *labelled_by(const hn_config *config, const char *column) {
     for (int32_t i = 0; column != NULL && i < config->n_tasks; i++)
-        if (strcmp(config->tasks[i].label.column, column) == 0) return &config->tasks[i];
+        if (may_be_same(config->tasks[i].label.column, column)) return &config->tasks[i];
     return NULL;
 }
 

@@ -274,7 +274,7 @@ static const hn_option train_options[] = {
                 "that cell's"},
     {FIELD(warmup), COUNT64(0, 1e12, "0"), .meaning = "steps in which the rate rises from 0"},
     {FIELD(decay), .type = &hn_value_enum, .names = decay_names, .def = "none",
-     .meaning = "of the rate, to 0 at the last step"},
+     .meaning = "of the rate, towards 0, which it would reach one step after the last"},
     {FIELD(seed), .type = &hn_value_uint64, .def = "1",
      .meaning = "of weights, order and dropout; the same seed gives the same bytes"},
     {FIELD(shards), COUNT(1, 64, "8"),

@@ -155,6 +155,12 @@ static hn_status run_config(const cli_options *options, hn_run *run, hn_error *e
     hn_config *config;
     hn_report *report;
     (void)run;
+    if (options->n_args == 0 && options->n_sets > 0)
+        return cli_fail(err, HN_USAGE,
+                        "config: --set changes a config, and none is given; see hinet config "
+                        "--help");
+    if (options->n_args > 0 && options->json)
+        return cli_fail(err, HN_USAGE, "config: found --json; a config is printed as YAML");
     if (options->n_args == 0) {
         const hn_status status = hn_config_reference(&report, err);
         return status == HN_OK ? print_report(report, options, err) : status;
@@ -182,6 +188,9 @@ static hn_status run_live(const cli_options *options, hn_run *run, hn_error *err
 
 static hn_status run_simulate(const cli_options *options, hn_run *run, hn_error *err) {
     if (options->serve) return run_live(options, run, err);
+    if (options->against || options->requests || options->first || options->data)
+        return cli_fail(err, HN_USAGE,
+                        "simulate: --against, --requests, --first and --data need --serve");
     const hn_simulate_options simulate = {.rows = options->rows ? options->rows : 1000000,
                                           .seed = options->seed};
     hn_report *report;

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "data/prepare.h"
 
 static const char *const split_names[HN_SPLITS] = {"train", "validation", "test"};
@@ -12,8 +13,10 @@ static json_t *rate_of(uint64_t part, uint64_t whole) {
 
 static json_t *log_json(const hn_preparation *p) {
     json_t *const examples = json_array();
-    for (int32_t i = 0; i < p->log.n_examples; i++)
+    for (int32_t i = 0; i < p->log.n_examples; i++) {
+        hn_utf8_mend(p->log.examples[i].text);
         json_array_append_new(examples, json_string(p->log.examples[i].text));
+    }
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "rows", (json_int_t)p->log.rows, "bad",
                      (json_int_t)p->log.bad, "filtered", (json_int_t)p->log.filtered,
                      "other_scenario", (json_int_t)p->log.other_scenario, "duplicates",

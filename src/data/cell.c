@@ -12,8 +12,8 @@
 
 uint64_t hn_cell_hash(const char *text, size_t n) { return hn_cell_hash_inline(text, n); }
 
-void hn_cell_identity(uint64_t out[2], const char *text, size_t n) {
-    const XXH128_hash_t hash = XXH3_128bits(text, n);
+void hn_cell_identity(uint64_t out[2], const char *text, size_t n, uint64_t header) {
+    const XXH128_hash_t hash = XXH3_128bits_withSeed(text, n, header);
     out[0] = hash.low64;
     out[1] = hash.high64;
 }

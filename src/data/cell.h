@@ -6,7 +6,7 @@
 #include "data/digest.h"
 
 /* XXH3-128 of a whole row. */
-void hn_cell_identity(uint64_t out[2], const char *text, size_t n);
+void hn_cell_identity(uint64_t out[2], const char *text, size_t n, uint64_t header);
 
 /* Whether a cell that is not absent satisfies a predicate. Compared as numbers when cell
  * and value both are, else as text. HN_UNREADABLE: the cell is of a kind that the

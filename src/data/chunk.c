@@ -150,7 +150,10 @@ static hn_status carry_over(reader *r, window *to, const window *from, hn_error 
 
 static hn_status fill_chunks(reader *r, window *w, hn_error *err) {
     HN_TRY(carry_over(r, w, &r->windows[r->current], err));
-    while (w->n_chunks < r->slots && !at_end(r) && !w->too_long) {
+    /* Rows may be far longer than a chunk: a window that has some ends when it is full. */
+    const size_t full = (size_t)(r->slots + 1) * r->chunk_bytes;
+    while (w->n_chunks < r->slots && (w->n_chunks == 0 || w->n < full) && !at_end(r) &&
+           !w->too_long) {
         if (r->bytes)
             HN_TRY(read_block(r, w, err));
         else

@@ -3,6 +3,7 @@
 #include "data/dataset.h"
 
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/memory.h"
 #include "data/dataset_types.h"
@@ -14,6 +15,18 @@ static hn_status damaged(const hn_dataset *dataset, const char *what, hn_error *
         err, HN_BAD_DATA,
         "%s: section \"%s\" does not fit the dataset; remove the file to prepare it again",
         hn_pack_path(dataset->pack), what);
+}
+
+uint64_t hn_dataset_identity(const hn_dataset *d) {
+    uint64_t hash = 0;
+    for (size_t i = 0; i < hn_pack_sections(d->pack); i++) {
+        const hn_section *const section = hn_pack_section(d->pack, i);
+        if (strncmp(section->name, "schema/", 7) == 0)
+            hash = XXH3_64bits_withSeed(section->bytes, section->n_bytes, hash);
+    }
+    for (uint32_t b = 0; b < d->first[HN_SPLITS]; b++)
+        hash = XXH3_64bits_withSeed(&d->blocks[b].checksum, sizeof d->blocks[b].checksum, hash);
+    return hash;
 }
 
 void hn_dataset_close(hn_dataset *dataset) {

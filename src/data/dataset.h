@@ -35,6 +35,8 @@ hn_status hn_dataset_prepare(const char *path, const hn_config *config, hn_pack 
 hn_status hn_dataset_open(hn_dataset **out, const char *path, const hn_config *config,
                           hn_error *err);
 void hn_dataset_close(hn_dataset *dataset);
+/* Of all that is encoded and how: vocabularies, scales, rates, and every block's checksum. */
+uint64_t hn_dataset_identity(const hn_dataset *dataset);
 /* Reads and fits as prepare does but writes nothing; the data card of `hinet check`:
  * features with cardinality, missing and unseen rates; rows, positives and rates of each
  * cell and split; bad rows:

@@ -159,14 +159,16 @@ static hn_status open_file(void *user, hn_text_file *file, hn_error *err) {
                                 .keep_lines = keeps_lines(log),
                                 .splits = !scoring};
     if (!plan->parse || !plan->join.from) return hn_no_memory(err, file->path);
-    *plan->parse = (hn_parse_plan){.file = file,
-                                   .source = &log->config->log,
-                                   .refs = &log->refs,
-                                   .columns = file->columns.names.n,
-                                   .slots = log->sources->log_slots,
-                                   .keys = log->config->n_tables,
-                                   .lenient = scoring,
-                                   .identity = log->config->drop_duplicates && !scoring};
+    *plan->parse =
+        (hn_parse_plan){.file = file,
+                        .source = &log->config->log,
+                        .refs = &log->refs,
+                        .columns = file->columns.names.n,
+                        .slots = log->sources->log_slots,
+                        .keys = log->config->n_tables,
+                        .lenient = scoring,
+                        .identity = log->config->drop_duplicates && !scoring,
+                        .header = hn_cell_hash(file->columns.header, file->columns.header_n)};
     return plan_columns(log, plan, file, err);
 }
 

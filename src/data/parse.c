@@ -329,7 +329,8 @@ static void end_row(parser *p, size_t at) {
     out->begin[row] = p->row_begin;
     out->bytes[row] = end - p->row_begin;
     if (p->plan->identity)
-        hn_cell_identity(out->identity + 2 * row, text + p->row_begin, end - p->row_begin);
+        hn_cell_identity(out->identity + 2 * row, text + p->row_begin, end - p->row_begin,
+                         p->plan->header);
 }
 
 static void begin_row(parser *p, size_t at, uint64_t line) {

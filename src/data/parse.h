@@ -37,6 +37,7 @@ typedef struct hn_parse_plan {
     size_t *first;            /* [columns + 3] uses of column c: first[c] … first[c + 1] */
     uint64_t missing_lengths; /* bit n: a `missing` text of n bytes exists (63: of 63 or more) */
     bool identity;            /* hash whole rows */
+    uint64_t header;          /* hash of the header: a line means the same only under the same */
     bool lenient;             /* what a reference cannot judge is absent (scoring) */
     bool keep_bad;    /* … is kept as such: of a table, it may not be what the config means */
     bool has_virtual; /* there are uses of the virtual columns */

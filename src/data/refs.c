@@ -107,19 +107,30 @@ static uint64_t find_scenario(const hn_refs *refs, uint64_t hash) {
 static uint64_t read_number(int32_t ref, const char *text, size_t n) {
     double value;
     if (!hn_cell_number(&value, text, n) || value < 0) return HN_REF_BAD;
-    if (ref == HN_REF_SAMPLING_AT && (value <= 0 || value > 1)) return HN_REF_BAD;
+    if (ref == HN_REF_SAMPLING_AT && (value < (double)__FLT_MIN__ || value > 1)) return HN_REF_BAD;
     if (value > (double)__FLT_MAX__) return HN_REF_BAD;
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
 
+static bool names_empty(const hn_predicate *p) {
+    if (p->op != HN_CMP_EQ && p->op != HN_CMP_NE && p->op != HN_CMP_IN) return false;
+    for (int32_t i = 0; i < p->values.n; i++)
+        if (p->values.items[i][0] == '\0') return true;
+    return false;
+}
+
+/* Of a label an empty cell is absent; a filter or a split may ask for one by ''. */
 uint64_t hn_ref_default(const hn_refs *refs, int32_t ref) {
     switch (refs->items[ref].kind) {
     case HN_REF_SCENARIO: return find_scenario(refs, HN_HASH_MISSING);
     case HN_REF_HASH: return HN_HASH_MISSING;
-    case HN_REF_NUMBER:
-    case HN_REF_PREDICATE: break;
+    case HN_REF_PREDICATE:
+        if (ref < refs->first_label && names_empty(refs->items[ref].predicate))
+            return (uint64_t)hn_predicate_test(refs->items[ref].predicate, "", 0);
+        break;
+    case HN_REF_NUMBER: break;
     }
     return HN_REF_ABSENT;
 }

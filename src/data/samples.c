@@ -73,11 +73,11 @@ hn_status hn_samples_create(hn_samples **out, const hn_config *config, const hn_
 /* ---- Rows ---------------------------------------------------------------------------------- */
 
 /* The cell under each wanted column; null where the file has no such column, or where the text is
- * no UTF-8. */
+ * no UTF-8 or has a 0. */
 static void put_cell(json_t *cells, const hn_samples *s, const char *column, const char *text,
                      size_t n) {
     for (int32_t c = 0; c < s->n_columns; c++)
-        if (strcmp(s->columns[c], column) == 0)
+        if (strcmp(s->columns[c], column) == 0 && !memchr(text, '\0', n))
             json_array_set_new(cells, (size_t)c, json_stringn(text, n));
 }
 

@@ -1,5 +1,8 @@
 /* Where text comes from: the files of a source and how each begins (byte order mark,
  * dialect, header). Reading on from there is chunk.c's part. */
+#include <string.h>
+#include <sys/stat.h>
+
 #include "base/memory.h"
 #include "data/bytes.h"
 #include "data/chunk.h"
@@ -147,6 +150,18 @@ static hn_status copy_names(hn_strings *out, hn_arena *arena, const hn_strings *
     return HN_OK;
 }
 
+/* The header is read before the rest is, from a file opened for that alone. */
+static hn_status check_twice(const char *path, hn_error *err) {
+    struct stat about;
+    if (is_standard_input(path) || stat(path, &about) != 0 || S_ISREG(about.st_mode) ||
+        S_ISDIR(about.st_mode))
+        return HN_OK;
+    return hn_fail(err, HN_NO_INPUT,
+                   "%s: is no regular file and cannot be read twice; pipe it to standard input and "
+                   "name \"-\", or give its `columns`",
+                   path);
+}
+
 hn_status hn_columns_peek(hn_strings *out, hn_arena *arena, const hn_config *config, int32_t table,
                           hn_error *err) {
     const hn_config_source *const source = table < 0 ? &config->log : &config->tables[table].source;
@@ -157,6 +172,7 @@ hn_status hn_columns_peek(hn_strings *out, hn_arena *arena, const hn_config *con
     hn_status status = HN_OK;
     *out = (hn_strings){0};
     if (names.n == 0) status = hn_source_paths(&paths, config, source, err);
+    if (status == HN_OK && paths.n > 0) status = check_twice(paths.paths[0], err);
     if (status == HN_OK && paths.n > 0 && !is_standard_input(paths.paths[0])) {
         status = hn_text_file_create(&file, paths.paths[0], err);
         if (status == HN_OK) status = hn_bytes_open(&bytes, paths.paths[0], err);

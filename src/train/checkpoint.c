@@ -17,7 +17,7 @@ static uint64_t hash_more(uint64_t hash, const void *bytes, size_t n) {
     return XXH3_64bits_withSeed(bytes, n, hash);
 }
 
-/* The config, and of the data what decides about parameters and batches. */
+/* The config and the data, so that the same numbers stand for the same ids. */
 void hn_training_identify(hn_training *job) {
     const char *const yaml = hn_config_yaml(job->config);
     const hn_layout *const layout = hn_schema_layout(hn_dataset_schema(job->dataset));
@@ -33,7 +33,8 @@ void hn_training_identify(hn_training *job) {
         hash = hash_more(hash, hn_dataset_positives(job->dataset, (hn_split)split),
                          cells * sizeof(uint64_t));
     }
-    job->identity = hash;
+    const uint64_t data = hn_dataset_identity(job->dataset);
+    job->identity = hash_more(hash, &data, sizeof data);
 }
 
 /* ---- Saving ------------------------------------------------------------------------------ */
@@ -93,8 +94,8 @@ static hn_status check_identity(const hn_training *job, hn_pack *pack, hn_error 
     if (identity == job->identity) return HN_OK;
     return hn_fail(err, HN_BAD_CONFIG,
                    "%s: the checkpoint is of a training with another config or other data; give "
-                   "the same ones, or "
-                   "start anew without --resume",
+                   "the same ones (and the same --init, if there was one), or start anew without "
+                   "--resume",
                    job->checkpoint_path);
 }
 

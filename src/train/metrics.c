@@ -1,7 +1,7 @@
 /* Exact metrics of every cell of one pass. Rows are kept as small records in two sorters
  * (by prediction for AUC, by user for GAUC), which spill to disk when large; every sum is
  * taken in sorted order, so neither the order of rows nor the budget changes a bit.
- * How cells are shown is in report.c. */
+ * How cells are shown is in results.c. */
 #include <math.h>
 #include <string.h>
 

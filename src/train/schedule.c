@@ -1,5 +1,5 @@
-/* The rates over a training: a linear warm-up, then as they are, or down to 0 at the last
- * step along a line or half a cosine. */
+/* The rates over a training: a linear warm-up, then as they are, or down towards 0,
+ * which would be reached one step after the last, along a line or half a cosine. */
 #include <math.h>
 
 #include "train/training.h"

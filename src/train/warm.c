@@ -1,6 +1,7 @@
 /* A warm start: what a bundle has of the same name and shape is carried over, parameters and
- * the optimizer's state; rows that a table has gained keep their initial values (ids only
- * append, so the old rows are where they were). What was kept and what is new is said. */
+ * the optimizer's state; rows that a table has gained keep their initial values (ids of
+ * vocabularies only append, so the old rows are where they were; a table whose ids are made
+ * otherwise begins anew). What was kept and what is new is said. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,8 @@ typedef struct tally {
 typedef struct warmth {
     hn_training *job;
     hn_pack *pack;
-    bool state; /* the optimizer's state can be carried over */
+    hn_config *old; /* of the bundle */
+    bool state;     /* the optimizer's state can be carried over */
     tally tally;
 } warmth;
 
@@ -105,6 +107,19 @@ static void copy_rows(hn_real *to, const hn_section *section, size_t copies, siz
         copy(to + c * now * width, section, c * old * width, old * width);
 }
 
+static const hn_config_feature *feature_of(const hn_config *config, const char *name) {
+    for (int32_t f = 0; f < config->n_features; f++)
+        if (strcmp(config->features[f].name, name) == 0) return &config->features[f];
+    return NULL;
+}
+
+/* Ids only append in a vocabulary or as integers; a hash of another size is another id. */
+static bool same_ids(const warmth *w, const char *table) {
+    const hn_config_feature *const now = feature_of(w->job->config, table), *const old = feature_of(
+                                                                                w->old, table);
+    return !now || !old || (now->hash == old->hash && (now->integer > 0) == (old->integer > 0));
+}
+
 static hn_status warm_table(warmth *w, int32_t t, hn_error *err) {
     hn_trainer *const trainer = w->job->trainer;
     const hn_table *const table = &trainer->params.tables[t];
@@ -112,9 +127,9 @@ static hn_status warm_table(warmth *w, int32_t t, hn_error *err) {
     const size_t copies = hn_plan_per_scenario(trainer->plan) ? (size_t)layout->scenarios : 1;
     const size_t now = (size_t)table->rows / copies, width = (size_t)table->width;
     const hn_section *const section = section_of(w, "table", table->name);
-    const bool fits = section && is_real(section) && section->dims == 2 &&
-                      section->dim[1] == width && section->dim[0] % copies == 0 &&
-                      section->dim[0] / copies <= now;
+    const bool fits = section && same_ids(w, table->name) && is_real(section) &&
+                      section->dims == 2 && section->dim[1] == width &&
+                      section->dim[0] % copies == 0 && section->dim[0] / copies <= now;
     if (!fits) {
         not_kept(&w->tally, section, table->name);
         return HN_OK;
@@ -137,15 +152,36 @@ static hn_status warm_table(warmth *w, int32_t t, hn_error *err) {
 
 /* ---- Together ---------------------------------------------------------------------------- */
 
-static hn_status check_cells(const warmth *w, hn_error *err) {
+static hn_status check_cells(warmth *w, hn_error *err) {
     const hn_section *text;
-    hn_config *config = NULL;
     HN_TRY(hn_pack_find(&text, w->pack, "config", HN_PACK_BYTES, err));
-    HN_TRY(hn_config_parse(&config, text->bytes, text->n_bytes, hn_pack_path(w->pack), ".", NULL, 0,
+    HN_TRY(hn_config_parse(&w->old, text->bytes, text->n_bytes, hn_pack_path(w->pack), ".", NULL, 0,
                            err));
-    const hn_status status = hn_config_same_cells(w->job->config, config, err);
-    hn_config_free(config);
-    return status;
+    return hn_config_same_cells(w->job->config, w->old, err);
+}
+
+static bool same_columns(const hn_layout *a, const hn_layout *b) {
+    bool same = a->n_inputs == b->n_inputs;
+    for (int32_t i = 0; same && i < a->n_inputs; i++)
+        same = strcmp(a->inputs[i].name, b->inputs[i].name) == 0 &&
+               a->inputs[i].kind == b->inputs[i].kind && a->inputs[i].width == b->inputs[i].width;
+    return same;
+}
+
+/* Of another width the first layers are of another shape and begin anew; of the same width their
+ * rows would belong to other features. */
+static hn_status check_inputs(const warmth *w, hn_error *err) {
+    const hn_layout *const now = hn_plan_layout(w->job->trainer->plan);
+    hn_schema *schema;
+    HN_TRY(hn_schema_load(&schema, w->old, w->pack, err));
+    const hn_layout *const old = hn_schema_layout(schema);
+    const bool fits = now->width != old->width || same_columns(now, old);
+    hn_schema_free(schema);
+    if (fits) return HN_OK;
+    return hn_fail(err, HN_BAD_CONFIG,
+                   "%s: its features stand in another order, or are others of the same widths in "
+                   "all; a warm start needs them as they are there (hinet info shows them)",
+                   hn_pack_path(w->pack));
 }
 
 static const char *state_text(const warmth *w) {
@@ -166,6 +202,7 @@ static void say(const warmth *w) {
 static hn_status carry(warmth *w, hn_error *err) {
     hn_trainer *const trainer = w->job->trainer;
     HN_TRY(check_cells(w, err));
+    HN_TRY(check_inputs(w, err));
     HN_TRY(hn_state_matches(trainer->state, w->pack, &w->state, err));
     for (int32_t i = 0; i < hn_plan_params(trainer->plan); i++)
         HN_TRY(warm_param(w, hn_plan_param(trainer->plan, i), err));
@@ -180,5 +217,6 @@ hn_status hn_training_warm(hn_training *job, hn_pack *bundle, hn_error *err) {
     warmth w = {.job = job, .pack = bundle};
     const hn_status status = carry(&w, err);
     hn_text_free(&w.tally.names);
+    hn_config_free(w.old);
     return status;
 }
