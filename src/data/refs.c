@@ -115,6 +115,7 @@ static uint64_t read_number(int32_t ref, const char *text, size_t n) {
 }
 
 static bool names_empty(const hn_predicate *p) {
+    if (!p) return false;
     if (p->op != HN_CMP_EQ && p->op != HN_CMP_NE && p->op != HN_CMP_IN) return false;
     for (int32_t i = 0; i < p->values.n; i++)
         if (p->values.items[i][0] == '\0') return true;
