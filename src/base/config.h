@@ -246,7 +246,7 @@ typedef struct hn_config_train {
     int32_t batch, epochs, patience; /* patience 0: no early stop */
     char *metric;                    /* "auc" (mean of cells) or "scenario/task" */
     int64_t warmup;                  /* steps */
-    hn_decay decay;                  /* of the rate, towards 0, which it would reach one step after the last */
+    hn_decay decay;                  /* of the rate, to 0 one step after the last */
     uint64_t seed;
     int32_t shards;                /* S */
     int32_t window;                /* blocks whose rows are shuffled together */

@@ -97,12 +97,13 @@ static const char *const *task_names(const char *names[HN_TASKS_MAX], const hn_c
     return names;
 }
 
-/* "table.column" or "log.column" and the plain name may be the same column. */
-static bool may_be_same(const char *a, const char *b) {
-    const char *const dot_a = strchr(a, '.'), *const dot_b = strchr(b, '.');
-    if (dot_a && !dot_b) return strcmp(dot_a + 1, b) == 0;
-    if (dot_b && !dot_a) return strcmp(a, dot_b + 1) == 0;
-    return strcmp(a, b) == 0;
+/* "log.column" is the log's; a plain name may be the table's that a label names in full. A
+ * table's column of the name of a label of the log is another one. */
+static bool may_be_same(const char *label, const char *column) {
+    const bool of_log = strncmp(column, "log.", 4) == 0, plain = strchr(column, '.') == NULL;
+    const char *const dot = strchr(label, '.');
+    if (strcmp(label, of_log ? column + 4 : column) == 0) return true;
+    return plain && dot != NULL && strcmp(dot + 1, column) == 0;
 }
 
 /* The task whose label is made from this column; NULL: none. */

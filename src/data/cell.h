@@ -5,7 +5,7 @@
 
 #include "data/digest.h"
 
-/* XXH3-128 of a whole row. */
+/* XXH3-128 of a whole row, under a header of this hash. */
 void hn_cell_identity(uint64_t out[2], const char *text, size_t n, uint64_t header);
 
 /* Whether a cell that is not absent satisfies a predicate. Compared as numbers when cell

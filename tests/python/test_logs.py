@@ -62,6 +62,13 @@ def test_a_label_is_no_feature_by_any_spelling(hinet, log):
         hinet.fails(78, "label", "check", log(features=f"leak: {{kind: number, column: {column}}}"))
 
 
+def test_a_table_may_have_a_column_of_the_labels_name(hinet, log, tmp_path):
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i},{i * 0.1}\n" for i in range(7)))
+    config = log(features="average: {kind: number, column: t.y}")
+    config.write_text(config.read_text() + "tables: {t: {files: t.csv, key: x, side: item}}\n")
+    assert hinet.json("check", config)["features"][0]["missing"]["train"] == 0
+
+
 def test_a_sampling_rate_that_is_nothing_is_a_bad_row(hinet, log):
     rows = [row.replace(f",{i % 7},", ",1e-50,") for i, row in enumerate(ROWS)]
     hinet.fails(65, "above 0", "check", log(rows, more=", sampling_column: x"))
