@@ -65,8 +65,8 @@ typedef struct request {
     struct MHD_Connection *connection;
     client *client;
     char *uri, *body;
-    size_t body_bytes, body_capacity, counted_bytes; /* counted: those in http->body_bytes */
-    int32_t refused; /* a status to be sent once the body has been read away */
+    size_t body_bytes, body_capacity; /* of one that is refused no body is kept */
+    int32_t refused;                  /* a status to be sent once the body has been read away */
     bool begun, answered, sent;
     char trace[HN_TRACE_BYTES + 1];
 } request;
@@ -192,10 +192,10 @@ static enum MHD_Result begin(request *r, const char *method, const char *url) {
 
 /* Nothing of a body that is refused is kept. */
 static void forget_body(request *r) {
-    atomic_fetch_sub(&r->http->body_bytes, (int64_t)r->counted_bytes);
+    if (r->body) atomic_fetch_sub(&r->http->body_bytes, (int64_t)r->body_bytes);
     hn_free(r->body);
     r->body = NULL;
-    r->body_capacity = r->counted_bytes = 0;
+    r->body_capacity = 0;
 }
 
 /* Adds a piece, or marks the request as refused; what follows is then only read away. */
@@ -217,7 +217,6 @@ static enum MHD_Result take_piece(request *r, const char *bytes, size_t n) {
     }
     memcpy(r->body + r->body_bytes, bytes, n);
     r->body_bytes += n;
-    r->counted_bytes += n;
     atomic_fetch_add(&http->body_bytes, (int64_t)n);
     return MHD_YES;
 }

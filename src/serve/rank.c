@@ -191,7 +191,7 @@ static void take_request_id(hn_ranking *r) {
     const char *const given = r->exchange->trace;
     if (id->failed) hn_text_free(id);
     id->length = 0;
-    if (r->request_id && r->request_id->kind != HN_JSON_NULL)
+    if (r->request_id)
         hn_text_bytes(id, r->request_id->text, r->request_id->n);
     else if (given && strlen(given) > TRACE_AT + TRACE_ID_BYTES)
         hn_text_bytes(id, given + TRACE_AT, TRACE_ID_BYTES);

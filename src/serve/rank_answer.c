@@ -101,7 +101,7 @@ static void add_arms(hn_text *out, const hn_ranking *r) {
 /* As it was given, else the trace's. */
 void hn_rank_add_id(hn_text *out, const hn_ranking *r) {
     const hn_text *const id = &r->memory->request_id;
-    if (r->request_id && r->request_id->kind != HN_JSON_NULL)
+    if (r->request_id)
         hn_json_add_node(out, r->request_id);
     else
         hn_json_add_string(out, id->text, id->length);
